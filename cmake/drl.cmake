@@ -1,0 +1,45 @@
+# Helpers shared by every directory.
+
+set(DRL_WARNINGS -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+  -Wwrite-strings -Wno-unknown-pragmas)
+if(DRL_WERROR)
+  list(APPEND DRL_WARNINGS -Werror)
+endif()
+
+# Floating point: contraction to fused multiply-add and unset errno are allowed, reordering is not (no -ffast-math).
+set(DRL_FLAGS ${DRL_WARNINGS} -fno-math-errno -ffp-contract=fast -fno-trapping-math)
+if(DRL_NATIVE)
+  list(APPEND DRL_FLAGS -march=native)
+endif()
+
+execute_process(COMMAND git -C "${CMAKE_SOURCE_DIR}" describe --always --dirty --abbrev=12
+  OUTPUT_VARIABLE DRL_GIT_REVISION OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT DRL_GIT_REVISION)
+  set(DRL_GIT_REVISION unknown)
+endif()
+
+function(drl_add_library name)
+  add_library(${name} STATIC ${DRL_SOURCES})
+  target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}/lib/include")
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/lib")
+  target_include_directories(${name} SYSTEM PRIVATE ${RANDOM123_INCLUDE} ${LBFGS_INCLUDE})
+  target_compile_options(${name} PRIVATE ${DRL_FLAGS})
+  target_compile_definitions(${name} PRIVATE DRL_VERSION="${PROJECT_VERSION}"
+    DRL_GIT_REVISION="${DRL_GIT_REVISION}" DRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name} PUBLIC PkgConfig::OPENBLAS PkgConfig::ARCHIVE PkgConfig::ZLIB PkgConfig::CJSON
+    PkgConfig::INIH PkgConfig::SQLITE PkgConfig::CRYPTO ${LBFGS_LIBRARY} Threads::Threads m)
+endfunction()
+
+# drl_add_program(name LIB sources...): a program linked with one of the two libraries.
+function(drl_add_program name lib)
+  add_executable(${name} ${ARGN})
+  target_compile_options(${name} PRIVATE ${DRL_FLAGS})
+  target_compile_definitions(${name} PRIVATE DRL_VERSION="${PROJECT_VERSION}" DRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE ${lib})
+endfunction()
+
+# drl_add_test(name LABEL command...): a CTest test; exit status 77 means skipped.
+function(drl_add_test name label)
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77)
+endfunction()

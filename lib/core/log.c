@@ -1,0 +1,82 @@
+/* Messages and the progress line (drl/log.h). */
+#define _POSIX_C_SOURCE 200809L
+#include "drl/log.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static bool is_quiet;
+
+void drl_log_quiet(bool quiet) {
+    is_quiet = quiet;
+}
+
+void drl_log(const char *fmt, ...) {
+    if (is_quiet) return;
+    char line[1024], clock[16];
+    time_t now = time(NULL);
+    struct tm tm;
+    localtime_r(&now, &tm);
+    strftime(clock, sizeof clock, "%H:%M:%S", &tm);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "[%s] %s\n", clock, line);
+}
+
+double drl_now(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
+}
+
+const char *drl_format_duration(char *buf, size_t size, double s) {
+    if (!(s < 360000.0)) snprintf(buf, size, s >= 360000.0 ? "%.0f h" : "?", s / 3600);
+    else if (s >= 3600) snprintf(buf, size, "%d h %02d min", (int)(s / 3600), (int)(s / 60) % 60);
+    else if (s >= 60) snprintf(buf, size, "%d min %02d s", (int)(s / 60), (int)s % 60);
+    else snprintf(buf, size, "%.1f s", s);
+    return buf;
+}
+
+void drl_progress_begin(drl_progress *p, const char *label, size_t first_step, size_t total_steps) {
+    *p = (drl_progress){.total = total_steps, .first = first_step, .started = drl_now(), .plain_seconds = 15};
+    snprintf(p->label, sizeof p->label, "%s", label);
+    p->terminal = isatty(STDERR_FILENO) != 0;
+    p->shown = p->started;
+}
+
+void drl_progress_update(drl_progress *p, size_t done, size_t images, double loss) {
+    p->items += (double)images;
+    double now = drl_now(), spent = now - p->started;
+    if (is_quiet || now - p->shown < (p->terminal ? 0.2 : p->plain_seconds)) return;
+    p->shown = now;
+    char eta[32], shown_loss[32] = "";
+    double per_step = spent / (double)(done > p->first ? done - p->first : 1);
+    drl_format_duration(eta, sizeof eta, per_step * (double)(p->total - done));
+    if (!isnan(loss)) snprintf(shown_loss, sizeof shown_loss, "  loss %.5g", loss);
+    char line[256];
+    snprintf(line, sizeof line, "%s: step %zu/%zu%s  %.0f images/s  ETA %s", p->label, done, p->total, shown_loss,
+             p->items / spent, eta);
+    if (p->terminal) {
+        fprintf(stderr, "\r\033[K%s", line);
+        fflush(stderr);
+        p->drawn = true;
+    } else {
+        drl_log("%s", line);
+    }
+}
+
+double drl_progress_end(drl_progress *p, size_t done, double loss) {
+    double spent = drl_now() - p->started, rate = spent > 0 ? p->items / spent : 0;
+    if (p->drawn) fputs("\r\033[K", stderr);
+    char took[32], shown_loss[32] = "";
+    drl_format_duration(took, sizeof took, spent);
+    if (!isnan(loss)) snprintf(shown_loss, sizeof shown_loss, ", loss %.5g", loss);
+    drl_log("%s: %zu of %zu steps%s, %s, %.0f images/s", p->label, done, p->total, shown_loss, took, rate);
+    return rate;
+}

@@ -1,0 +1,101 @@
+/* Aligned memory and the arena (drl/mem.h). */
+#include "drl/mem.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#endif
+
+static atomic_size_t held, peak, calls;
+
+/* Every block starts with one aligned header that remembers its size for the statistics. */
+typedef struct header {
+    size_t bytes;
+} header;
+
+bool drl_mul_size(size_t *out, size_t count, size_t size) {
+    return !__builtin_mul_overflow(count, size, out);
+}
+
+size_t drl_align_count(size_t n, size_t size) {
+    size_t unit = DRL_ALIGN / size;
+    return unit < 2 ? n : (n + unit - 1) / unit * unit;
+}
+
+drl_status drl_alloc(void *out, size_t count, size_t size, const char *what, drl_err *err) {
+    size_t bytes, total;
+    *(void **)out = NULL;
+    if (!drl_mul_size(&bytes, count, size) || __builtin_add_overflow(bytes, (size_t)(2 * DRL_ALIGN - 1), &total))
+        return drl_fail(err, DRL_ERR_MEMORY, "%s: %zu x %zu bytes is more than can be addressed", what, count, size);
+    total = total / DRL_ALIGN * DRL_ALIGN;
+    unsigned char *p = aligned_alloc(DRL_ALIGN, total);
+    if (!p) return drl_fail(err, DRL_ERR_MEMORY, "%s: cannot allocate %zu bytes", what, bytes);
+    memset(p, 0, total);
+    ((header *)p)->bytes = bytes;
+    atomic_fetch_add(&calls, 1);
+    size_t now = atomic_fetch_add(&held, bytes) + bytes, old = atomic_load(&peak);
+    while (now > old && !atomic_compare_exchange_weak(&peak, &old, now)) {}
+    *(void **)out = p + DRL_ALIGN;
+    return DRL_OK;
+}
+
+void drl_free(void *p) {
+    if (!p) return;
+    unsigned char *block = (unsigned char *)p - DRL_ALIGN;
+    atomic_fetch_sub(&held, ((header *)block)->bytes);
+    free(block);
+}
+
+drl_mem_stats drl_mem_get_stats(void) {
+    return (drl_mem_stats){atomic_load(&held), atomic_load(&peak), atomic_load(&calls)};
+}
+
+drl_status drl_arena_init(drl_arena *a, size_t size, const char *what, drl_err *err) {
+    *a = (drl_arena){0};
+    size = (size + DRL_ALIGN - 1) / DRL_ALIGN * DRL_ALIGN;
+    drl_status st = drl_alloc(&a->base, size, 1, what, err);
+    if (st == DRL_OK) {
+        a->size = size;
+        POISON(a->base, size);
+    }
+    return st;
+}
+
+void drl_arena_free(drl_arena *a) {
+    if (a->base) UNPOISON(a->base, a->size);
+    drl_free(a->base);
+    *a = (drl_arena){0};
+}
+
+void *drl_arena_take(drl_arena *a, size_t bytes) {
+    size_t rounded = (bytes + DRL_ALIGN - 1) / DRL_ALIGN * DRL_ALIGN;
+    assert(rounded >= bytes && rounded <= a->size - a->used && "scratch was planned too small");
+    unsigned char *p = a->base + a->used;
+    a->used += rounded;
+    if (a->used > a->peak) a->peak = a->used;
+    UNPOISON(p, rounded);
+#ifdef DRL_DEBUG_FILL
+    memset(p, 0xff, rounded); /* all bits set is a NaN in every floating-point type */
+#endif
+    return p;
+}
+
+size_t drl_arena_mark(const drl_arena *a) {
+    return a->used;
+}
+
+void drl_arena_release(drl_arena *a, size_t mark) {
+    assert(mark <= a->used);
+    POISON(a->base + mark, a->used - mark);
+    a->used = mark;
+}

@@ -1,0 +1,80 @@
+/* Datasets: labelled images in memory, as bytes.                                   [DESIGN, "Scales"; science.md 5]
+ *
+ * Glossary used by every header: N images, H rows, W columns, C channels, D code dimensions, T times. Images are
+ * (N, H, W, C) row-major, channel fastest ("NHWC"), uint8 0..255. */
+#ifndef DRL_DATA_H
+#define DRL_DATA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "drl/err.h"
+#include "drl/real.h"
+
+#define DRL_MAX_CHANNELS 4
+#define DRL_MAX_FACTORS 8
+
+typedef enum drl_split { DRL_SPLIT_TRAIN, DRL_SPLIT_TEST, DRL_SPLITS } drl_split;
+
+/* One split. Owned by its dataset. */
+typedef struct drl_images {
+    size_t n, h, w, c;
+    uint8_t *pixels;                   /* (n, h, w, c)                                                          */
+    int32_t *labels;                   /* (n) in [0, classes)                                                   */
+    int32_t *factors[DRL_MAX_FACTORS]; /* (n) each, in [0, factor_classes[f]); NULL beyond the dataset's factors */
+} drl_images;
+
+typedef struct drl_dataset {
+    char name[64];
+    char sha256[65]; /* of the source files' bytes (synthetic: of the generator's parameters), in hexadecimal   */
+    size_t classes;
+    char class_names[256][32];
+    size_t factors; /* synthetic datasets: number of known factors; 0 otherwise                                  */
+    char factor_names[DRL_MAX_FACTORS][32];
+    size_t factor_classes[DRL_MAX_FACTORS];
+    drl_images split[DRL_SPLITS];
+    /* Per-channel mean and standard deviation of the training split's pixels / 255. */
+    double mean[DRL_MAX_CHANNELS], std[DRL_MAX_CHANNELS];
+} drl_dataset;
+
+typedef struct drl_dataset_cfg {
+    const char *name;     /* "fashion-mnist" or "synthetic:factors"                                              */
+    const char *data_dir; /* where IDX files are looked for first; NULL: the system's default places             */
+    size_t size;          /* side of the square images wanted: smaller sources are zero-padded evenly on all
+                             sides (28 -> 32: 2 each), synthetic ones are drawn at it; 0: 32                     */
+    size_t train_limit, test_limit; /* at most so many images of a split, the first ones; 0: all (synthetic:
+                                       4096 and 1024)                                                            */
+    uint64_t seed;        /* synthetic datasets only                                                             */
+} drl_dataset_cfg;
+
+/* Reads or draws a dataset. The caller owns *ds and frees it with drl_dataset_free. A source that is missing,
+ * truncated, of the wrong magic, with dimensions that do not match its size, or with a label out of range is refused
+ * with one line that names file and member, and nothing is left allocated. */
+drl_status drl_dataset_open(drl_dataset **ds, const drl_dataset_cfg *cfg, drl_err *err);
+void drl_dataset_free(drl_dataset *ds);
+
+/* One line per dataset drl_dataset_open knows: its name and where it is looked for. */
+const char *drl_dataset_help(void);
+
+/* out (n, H, W, C) = (pixels[index[i]] / 255 - mean[c]) / std[c]. Indices are asserted to be in range. */
+void drl_batch_images(drl_real *out, const drl_dataset *ds, drl_split split, const uint32_t *index, size_t n);
+
+/* The endless order of training images: epoch e is a permutation of 0 .. n-1 drawn from (seed, e) alone, epochs follow
+ * each other without a gap, and batch k is positions k*batch .. (k+1)*batch - 1 of that sequence. So a batch is a
+ * function of (seed, k), and a resumed run sees the images of an uninterrupted one. */
+typedef struct drl_order {
+    uint64_t seed;
+    size_t n;
+    uint32_t *perm[2]; /* the two epochs last used, by parity */
+    uint64_t epoch[2];
+} drl_order;
+
+drl_status drl_order_init(drl_order *order, uint64_t seed, size_t n, drl_err *err);
+void drl_order_free(drl_order *order);
+void drl_order_batch(drl_order *order, uint64_t k, size_t batch, uint32_t *index);
+
+/* index (n) = a permutation drawn from the seed: its first n - n_val entries are the probe's training part, the last
+ * n_val its validation part (published: 45 000 / 5 000 of CIFAR-10, i.e. one tenth). */
+void drl_split_validation(uint32_t *index, size_t n, uint64_t seed);
+
+#endif

@@ -1,0 +1,83 @@
+/* The run store, tables and figures.                                              [DESIGN, "Experiments", "Claims"]
+ *
+ * One SQLite file holds every run: what determined it (configuration, data, seed), where it ran (CPU, libraries, git
+ * revision) and its metric rows. Tables and figures are made from the store alone and can be remade without training.
+ * Several experiments may write at once: every call is one transaction and waits for the lock. */
+#ifndef DRL_RESULTS_H
+#define DRL_RESULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "drl/err.h"
+
+typedef struct drl_store drl_store;
+
+/* Opens, or makes, DIR/results.sqlite (DIR is made where it does not exist). */
+drl_status drl_store_open(drl_store **store, const char *dir, drl_err *err);
+void drl_store_close(drl_store *store);
+
+/* What identifies a run. All strings are copied. `config` is the full text of the configuration; config_hash the
+ * SHA-256 of everything that determines the numbers (drl/hash.h). A run with the same experiment, method, dataset,
+ * scale, seed and config_hash is the same run: opening it again returns the same id and keeps its rows. */
+typedef struct drl_run_info {
+    const char *experiment, *method, *dataset, *scale, *config, *config_hash, *dataset_sha256;
+    uint64_t seed;
+} drl_run_info;
+drl_status drl_store_run(drl_store *store, int64_t *run_id, const drl_run_info *info, drl_err *err);
+
+/* Adds or replaces one row: metric `name` of the run at time t (NaN: does not depend on t). detail is free text such as
+ * the probe's protocol and chosen learning rate ("" for none). Values must be finite (ERR_NUMERIC). */
+drl_status drl_store_put(drl_store *store, int64_t run_id, const char *name, double t, double value,
+                         const char *detail, drl_err *err);
+/* *found tells whether the row exists; *value and detail (size bytes, may be NULL) are set only then. */
+drl_status drl_store_get(drl_store *store, int64_t run_id, const char *name, double t, bool *found, double *value,
+                         char *detail, size_t size, drl_err *err);
+
+/* All rows of an experiment on a dataset at a scale, ordered by method, metric, t, seed: calls row() for each until it
+ * returns anything but DRL_OK. t is NaN where it does not apply. Strings are lent for the call. Only rows of the
+ * newest configuration of each (method, seed) are given. */
+typedef struct drl_row {
+    const char *method, *metric, *detail, *config_hash;
+    uint64_t seed;
+    double t, value;
+    int64_t run_id;
+} drl_row;
+drl_status drl_store_rows(drl_store *store, const char *experiment, const char *dataset, const char *scale,
+                          drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err);
+
+/* Mean, sample standard deviation and half-width of the 95 % interval (Student's t) of n values; n = 1: both 0. */
+typedef struct drl_stats {
+    size_t n;
+    double mean, std, half95;
+} drl_stats;
+drl_stats drl_stats_of(const double *values, size_t n);
+
+/* ---- Tables: rows of text cells, written as Markdown, CSV and LaTeX ---------------------------------------------- */
+typedef struct drl_table drl_table;
+drl_status drl_table_new(drl_table **table, const char *title, size_t columns, const char *const *head, drl_err *err);
+void drl_table_free(drl_table *table);
+drl_status drl_table_add(drl_table *table, const char *const *cells, drl_err *err); /* `columns` cells, copied */
+/* A line of text below the Markdown table: how the numbers were made. */
+drl_status drl_table_note(drl_table *table, const char *note, drl_err *err);
+/* Writes STEM.md, STEM.csv and STEM.tex, each under a temporary name first and then renamed. */
+drl_status drl_table_write(const drl_table *table, const char *stem, drl_err *err);
+
+/* ---- Figures: gnuplot ---------------------------------------------------------------------------------------------
+ * Runs plots/SCRIPT.gp (found in $DRL_PLOTS_DIR, else in the source tree) on a data file; the script gets the string
+ * variables data, title, out (a stem) and writes out.svg and out.png, which are renamed into place after gnuplot
+ * succeeded. A missing gnuplot, or its first error line, is the message. */
+drl_status drl_figure(const char *script, const char *data_file, const char *title, const char *out_stem,
+                      drl_err *err);
+
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
+/* Makes a directory and its parents. */
+drl_status drl_make_dirs(const char *path, drl_err *err);
+/* Writes bytes to path under a temporary name in the same directory, fsyncs, checks close, renames. */
+drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err);
+
+/* ---- Provenance --------------------------------------------------------------------------------------------------- */
+/* One JSON object: CPU model, BLAS kernels, compiler, library versions, git revision at configure time, program version. Static text. */
+const char *drl_provenance(void);
+
+#endif
