@@ -1,0 +1,66 @@
+/* The two networks: time-conditioned WideResNet encoder and NCSN++ "small" score network.   [vectors, 4 to 7]
+ *
+ * Builders append a network to a graph; parameters get the names of params_paper.txt. Blocks are exported for tests. */
+#ifndef DRL_NETS_H
+#define DRL_NETS_H
+
+#include "drl/graph.h"
+#include "drl/ops.h"
+
+/* ---- Encoder (x0, t) -> code ------------------------------------------------------------------------ [vectors, 5] */
+
+typedef struct drl_encoder_cfg {
+    size_t depth;     /* 6 n + 4, n >= 1 blocks a stage                                                     */
+    double width;     /* k > 0: stages of 16 k, 32 k, 64 k channels, rounded down; 0: 32, 64, 2 channels    */
+    bool variational; /* a linear layer to [mean | log variance], each of the code's size                   */
+} drl_encoder_cfg;
+
+/* Channels of the three stages; the last is the size of the code. */
+void drl_encoder_widths(const drl_encoder_cfg *cfg, size_t widths[3]);
+
+/* x (n, h, w, c) the clean image, t (n, 1, 1, 1) in [0, 1]; returns the code (n, 1, 1, d), never negative, or, where
+ * variational, [mean | log variance] (n, 1, 1, 2 d). Parameters "encoder.*". */
+drl_tensor drl_encoder(drl_graph *g, drl_tensor x, drl_tensor t, const drl_encoder_cfg *cfg);
+
+/* The wide block: y = conv2(relu(bn2(conv1(relu(bn1(x))) + temb(a)))) + shortcut(x).            [vectors, 4.4] */
+drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const char *name, size_t out,
+                          size_t stride);
+
+/* ---- Score network (x_t, time, z) -> raw estimate --------------------------------------------------- [vectors, 6] */
+
+#define DRL_MAX_LEVELS 8
+
+typedef struct drl_score_cfg {
+    size_t nf;                       /* base channels                                                       */
+    size_t levels;                   /* resolutions; the image's side is a multiple of 2^(levels - 1)       */
+    size_t mult[DRL_MAX_LEVELS];     /* channels of a level = nf * mult                                     */
+    size_t blocks;                   /* residual blocks a level                                             */
+    bool attention[DRL_MAX_LEVELS];  /* attention after the level's blocks (the middle always has one)      */
+    double dropout;
+    drl_time_map time_map;           /* what the time input holds                                           */
+} drl_score_cfg;
+
+/* Sets cfg->attention from a resolution (0: none) for an image of the given side. */
+void drl_score_attention_at(drl_score_cfg *cfg, size_t image_side, size_t resolution);
+
+/* x (n, S, S, c); time (n, 1, 1, 1); z (n, 1, 1, d), or -1 for the unconditional network. Returns conv_out's value
+ * (n, S, S, c), not divided by the label. Parameters "score.*". */
+drl_tensor drl_score_net(drl_graph *g, drl_tensor x, drl_tensor time, drl_tensor z, const drl_score_cfg *cfg);
+
+/* Residual block; kind 'p' plain, 'd' halves, 'u' doubles the resolution.                         [vectors, 4.5] */
+drl_tensor drl_res_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const char *name, size_t out, int kind,
+                         double dropout);
+/* Attention block with its norm, projections and residual.                                        [vectors, 4.6] */
+drl_tensor drl_attention_block(drl_graph *g, drl_tensor x, const char *name);
+/* Fourier features and two linear layers -> (n, 1, 1, 4 nf).                                      [vectors, 4.1] */
+drl_tensor drl_time_embedding(drl_graph *g, drl_tensor x, const char *name, size_t nf, drl_time_map map);
+
+/* ---- Initialisers ------------------------------------------------------------------------------------ [vectors, 7] */
+
+/* U(1/sqrt(fan_in)) */
+drl_init drl_init_fan_in(size_t in, size_t taps);
+/* U(sqrt(3 scale / ((fan_in + fan_out)/2))) */
+drl_init drl_init_fan_avg(size_t in, size_t out, size_t taps, double scale);
+drl_init drl_init_zero(void);
+
+#endif

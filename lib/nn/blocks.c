@@ -1,0 +1,107 @@
+/* Building blocks of both networks and their initialisers (drl/nets.h). */
+#include <stdio.h>
+
+#include "drl/nets.h"
+
+drl_init drl_init_fan_in(size_t in, size_t taps) {
+    return (drl_init){DRL_INIT_UNIFORM, 1 / sqrt((double)(in * taps))};
+}
+
+drl_init drl_init_fan_avg(size_t in, size_t out, size_t taps, double scale) {
+    return (drl_init){DRL_INIT_UNIFORM, sqrt(3 * scale / (0.5 * (double)((in + out) * taps)))};
+}
+
+drl_init drl_init_zero(void) {
+    return (drl_init){DRL_INIT_CONSTANT, 0};
+}
+
+/* PREFIX.PART in a buffer that lives as long as the enclosing block. */
+#define JOIN(prefix, part) join((char[DRL_PARAM_NAME]){0}, prefix, part)
+static const char *join(char *buf, const char *prefix, const char *part) {
+    snprintf(buf, DRL_PARAM_NAME, "%s.%s", prefix, part);
+    return buf;
+}
+
+/* output = lin2( silu( lin1( features ) ) ) */
+drl_tensor drl_time_embedding(drl_graph *g, drl_tensor x, const char *name, size_t nf, drl_time_map map) {
+    drl_tensor e = drl_op_time_features(g, x, JOIN(name, "fourier"), nf, map);
+    drl_graph_name(g, e, JOIN(name, "features"));
+    drl_tensor h = drl_op_linear(g, e, JOIN(name, "lin1"), 4 * nf, drl_init_fan_avg(2 * nf, 4 * nf, 1, 1),
+                                 drl_init_zero());
+    h = drl_op_linear(g, drl_op_silu(g, h), JOIN(name, "lin2"), 4 * nf, drl_init_fan_avg(4 * nf, 4 * nf, 1, 1),
+                      drl_init_zero());
+    return drl_graph_name(g, h, name);
+}
+
+/* The per-image, per-channel addend of a block: temb(a). */
+static drl_tensor time_addend(drl_graph *g, drl_tensor act_temb, const char *name, size_t out) {
+    size_t in = drl_graph_shape(g, act_temb).c;
+    return drl_op_linear(g, act_temb, JOIN(name, "temb"), out, drl_init_fan_avg(in, out, 1, 1), drl_init_zero());
+}
+
+drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const char *name, size_t out,
+                          size_t stride) {
+    size_t in = drl_graph_shape(g, x).c;
+    drl_init w1 = drl_init_fan_in(in, 9), w2 = drl_init_fan_in(out, 9), ws = drl_init_fan_in(in, 1);
+    drl_tensor h = drl_op_batch_norm(g, x, JOIN(name, "bn1"), 1e-5, 0.1, 'r');
+    h = drl_op_conv(g, h, JOIN(name, "conv1"),
+                    &(drl_conv_cfg){.out = out, .k = 3, .stride = stride, .weight = w1, .bias = w1, .residual = -1,
+                                    .channel_add = time_addend(g, act_temb, name, out)});
+    h = drl_op_batch_norm(g, h, JOIN(name, "bn2"), 1e-5, 0.1, 'r');
+    drl_tensor shortcut = x;
+    if (in != out || stride != 1)
+        shortcut = drl_op_conv(g, x, JOIN(name, "shortcut"),
+                               &(drl_conv_cfg){.out = out, .k = 1, .stride = stride, .weight = ws, .bias = ws,
+                                               .channel_add = -1, .residual = -1});
+    drl_tensor y = drl_op_conv(g, h, JOIN(name, "conv2"),
+                               &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .weight = w2, .bias = w2,
+                                               .channel_add = -1, .residual = shortcut});
+    return y;
+}
+
+/* Groups of a group norm over C channels. */
+static size_t groups_of(size_t C) {
+    size_t g = C / 4;
+    return g < 1 ? 1 : g > 32 ? 32 : g;
+}
+
+static drl_tensor resize(drl_graph *g, drl_tensor x, int kind) {
+    return kind == 'd' ? drl_op_downsample(g, x) : kind == 'u' ? drl_op_upsample(g, x) : x;
+}
+
+drl_tensor drl_res_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const char *name, size_t out, int kind,
+                         double dropout) {
+    size_t in = drl_graph_shape(g, x).c;
+    const drl_init zero = drl_init_zero();
+    drl_tensor h = drl_op_group_norm(g, x, JOIN(name, "norm1"), groups_of(in), 1e-6, 's', 0);
+    h = resize(g, h, kind);
+    h = drl_op_conv(g, h, JOIN(name, "conv1"),
+                    &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .weight = drl_init_fan_avg(in, out, 9, 1),
+                                    .bias = zero, .residual = -1, .channel_add = time_addend(g, act_temb, name, out)});
+    h = drl_op_group_norm(g, h, JOIN(name, "norm2"), groups_of(out), 1e-6, 's', dropout);
+    drl_tensor skip = resize(g, x, kind);
+    if (in != out || kind != 'p')
+        skip = drl_op_conv(g, skip, JOIN(name, "skip"),
+                           &(drl_conv_cfg){.out = out, .k = 1, .stride = 1, .weight = drl_init_fan_avg(in, out, 1, 1),
+                                           .bias = zero, .channel_add = -1, .residual = -1});
+    /* y = ( skip(x') + conv2(h) ) / sqrt(2) */
+    return drl_op_conv(g, h, JOIN(name, "conv2"),
+                       &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .bias = zero,
+                                       .weight = drl_init_fan_avg(out, out, 9, 1e-10), .channel_add = -1,
+                                       .residual = skip, .scale = sqrt(0.5)});
+}
+
+drl_tensor drl_attention_block(drl_graph *g, drl_tensor x, const char *name) {
+    size_t C = drl_graph_shape(g, x).c;
+    drl_tensor h = drl_op_group_norm(g, x, JOIN(name, "norm"), groups_of(C), 1e-6, 0, 0), qkv[3];
+    const char *parts[3] = {"q", "k", "v"};
+    drl_conv_cfg cfg = {.out = C, .k = 1, .stride = 1, .weight = drl_init_fan_avg(C, C, 1, 0.1),
+                        .bias = drl_init_zero(), .channel_add = -1, .residual = -1};
+    for (int i = 0; i < 3; i++) qkv[i] = drl_op_conv(g, h, JOIN(name, parts[i]), &cfg);
+    h = drl_op_attention(g, qkv[0], qkv[1], qkv[2], 1);
+    /* y = ( x + out(g) ) / sqrt(2) */
+    cfg.weight = drl_init_fan_avg(C, C, 1, 1e-10);
+    cfg.residual = x;
+    cfg.scale = sqrt(0.5);
+    return drl_op_conv(g, h, JOIN(name, "out"), &cfg);
+}

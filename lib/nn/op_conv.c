@@ -1,0 +1,119 @@
+/* The convolution op: bias, per-image channel addend, residual and scale around the kernel of conv_kernel.h. */
+#include <string.h>
+
+#include "drl/ops.h"
+#include "nn/conv_kernel.h"
+#include "nn/op.h"
+
+/* Optional inputs follow x: the channel addend first where there is one, then the residual. */
+enum { HAS_ADDEND = 1, HAS_RESIDUAL = 2 };
+
+static drl_conv_dims dims_of(const drl_node *nd) {
+    return (drl_conv_dims){nd->xs[0].h, nd->xs[0].w, nd->xs[0].c, nd->ys.h,      nd->ys.w,
+                           nd->ys.c,    nd->cfg.k,   nd->cfg.stride, nd->cfg.pad};
+}
+
+static int addend_at(const drl_node *nd) {
+    return nd->cfg.mode & HAS_ADDEND ? 1 : -1;
+}
+
+static int residual_at(const drl_node *nd) {
+    return !(nd->cfg.mode & HAS_RESIDUAL) ? -1 : nd->cfg.mode & HAS_ADDEND ? 2 : 1;
+}
+
+/* y = scale (bias + v + r), then y += scale conv(x, weight) */
+static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w;
+    drl_real scale = (drl_real)nd->cfg.scale;
+    drl_real *restrict start = drl_arena_take(run->scratch, C * sizeof *start);
+    int va = addend_at(nd), ra = residual_at(nd);
+    for (size_t n = 0; n < run->n; n++) {
+        const drl_real *restrict bias = b->w[1], *restrict v = va > 0 ? b->x[va] + n * C : NULL;
+        for (size_t c = 0; c < C; c++) start[c] = scale * (bias[c] + (v ? v[c] : 0));
+        drl_real *restrict y = b->y + n * pixels * C;
+        const drl_real *restrict r = ra > 0 ? b->x[ra] + n * pixels * C : NULL;
+        for (size_t p = 0; p < pixels; p++, y += C) {
+            if (r)
+                for (size_t c = 0; c < C; c++) y[c] = start[c] + scale * r[p * C + c];
+            else memcpy(y, start, C * sizeof *y);
+        }
+    }
+    drl_conv_dims d = dims_of(nd);
+    drl_conv_forward(b->y, b->x[0], b->w[0], scale, &d, run->n, run->scratch);
+}
+
+/* sum[c] = scale * sum over an image's pixels of dy */
+static void sum_pixels(drl_real *restrict sum, const drl_real *restrict dy, size_t pixels, size_t C, drl_real scale) {
+    for (size_t c = 0; c < C; c++) sum[c] = 0;
+    size_t p = 0;
+    for (; p + 4 <= pixels; p += 4, dy += 4 * C)
+        for (size_t c = 0; c < C; c++) sum[c] += (dy[c] + dy[C + c]) + (dy[2 * C + c] + dy[3 * C + c]);
+    for (; p < pixels; p++, dy += C)
+        for (size_t c = 0; c < C; c++) sum[c] += dy[c];
+    for (size_t c = 0; c < C; c++) sum[c] *= scale;
+}
+
+static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w;
+    drl_real scale = (drl_real)nd->cfg.scale;
+    drl_conv_dims d = dims_of(nd);
+    int va = addend_at(nd), ra = residual_at(nd);
+
+    /* dv[n] = scale sum over pixels of dy; dbias = sum over n of the same. */
+    drl_real *restrict sum = drl_arena_take(run->scratch, C * sizeof *sum), *restrict dbias = b->dw[1];
+    for (size_t n = 0; n < run->n; n++) {
+        sum_pixels(sum, b->dy + n * pixels * C, pixels, C, scale);
+        for (size_t c = 0; c < C; c++) dbias[c] += sum[c];
+        if (va < 0 || !b->dx[va]) continue;
+        drl_real *restrict dv = b->dx[va] + n * C;
+        for (size_t c = 0; c < C; c++) dv[c] = (b->add[va] ? dv[c] : 0) + sum[c];
+    }
+    /* dr = scale dy */
+    if (ra > 0 && b->dx[ra]) {
+        drl_real *restrict dr = b->dx[ra];
+        const drl_real *restrict dy = b->dy;
+        size_t size = run->n * pixels * C;
+        if (b->add[ra])
+            for (size_t i = 0; i < size; i++) dr[i] += scale * dy[i];
+        else
+            for (size_t i = 0; i < size; i++) dr[i] = scale * dy[i];
+    }
+    drl_conv_backward_weight(b->dw[0], b->x[0], b->dy, scale, &d, run->n, run->scratch);
+    if (b->dx[0]) drl_conv_backward_data(b->dx[0], b->dy, b->w[0], scale, b->add[0], &d, run->n, run->scratch);
+}
+
+static const drl_op_type conv_type = {"conv", 1, 1, 1u << 0, forward, backward};
+
+drl_tensor drl_op_conv(drl_graph *g, drl_tensor x, const char *name, const drl_conv_cfg *c) {
+    if (drl_graph_failed(g)) return -1;
+    drl_shape s = drl_graph_shape(g, x);
+    bool same = c->k == 3 && !c->pad_end;
+    size_t padding = c->k == 1 ? 0 : same ? 2 : 1; /* zeros along one axis, both ends together */
+    if ((c->k != 1 && c->k != 3) || (c->stride != 1 && c->stride != 2) || s.h + padding < c->k || s.w + padding < c->k)
+        return drl_graph_fail(g, DRL_ERR_SHAPE, "%s: kernel %zu with stride %zu does not fit a %zux%zu image", name,
+                              c->k, c->stride, s.h, s.w);
+    drl_shape ys = {(s.h + padding - c->k) / c->stride + 1, (s.w + padding - c->k) / c->stride + 1, c->out};
+    drl_node nd = {.type = &conv_type, .in = {x}, .n_in = 1};
+    nd.cfg = (drl_op_cfg){.k = c->k, .stride = c->stride, .pad = same, .scale = c->scale ? c->scale : 1};
+    const drl_tensor extra[2] = {c->channel_add, c->residual};
+    const drl_shape wanted[2] = {{1, 1, c->out}, ys};
+    for (int e = 0; e < 2; e++) {
+        if (extra[e] < 0) continue;
+        drl_shape got = drl_graph_shape(g, extra[e]);
+        if (memcmp(&got, &wanted[e], sizeof got) != 0)
+            return drl_graph_fail(g, DRL_ERR_SHAPE, "%s: what is added is %zux%zux%zu, want %zux%zux%zu", name, got.h,
+                                  got.w, got.c, wanted[e].h, wanted[e].w, wanted[e].c);
+        nd.in[nd.n_in++] = extra[e];
+        nd.cfg.mode |= e == 0 ? HAS_ADDEND : HAS_RESIDUAL;
+    }
+    drl_node_param(g, &nd, name, "weight", 4, (size_t[]){c->out, s.c, c->k, c->k}, true, DRL_LAYOUT_HWIO, c->weight);
+    drl_node_param(g, &nd, name, "bias", 1, &c->out, true, DRL_LAYOUT_PLAIN, c->bias);
+    nd.xs[0] = s;
+    nd.ys = ys;
+    drl_conv_dims d = dims_of(&nd);
+    nd.scratch_bytes = drl_conv_scratch(&d) + drl_align_count(c->out, 1) * sizeof(drl_real) + DRL_ALIGN;
+    nd.macs = (double)(ys.h * ys.w * c->out) * (double)(c->k * c->k * s.c);
+    return drl_graph_append(g, &nd, ys, name);
+}

@@ -1,0 +1,190 @@
+/* Losses per image and the variational code.                                            [science, 3; vectors, 9, 11] */
+#include <string.h>
+
+#include "drl/ops.h"
+#include "nn/op.h"
+
+/* y[n] = w[n]/2 sum ( s[n] score + noise )^2;   dscore (+)= dy[n] w[n] s[n] ( s[n] score + noise ) */
+static void dsm_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t size = drl_shape_size(nd->xs[0]);
+    for (size_t n = 0; n < run->n; n++) {
+        const drl_real *restrict score = b->x[0] + n * size, *restrict noise = b->x[1] + n * size;
+        drl_real s = b->x[2][n], lane[DRL_LANES];
+        double total = 0;
+        for (size_t i = 0; i < size;) { /* runs of 1024 in drl_real, added in double */
+            size_t end = i + 1024 < size ? i + 1024 : size;
+            memset(lane, 0, sizeof lane);
+            for (; i + DRL_LANES <= end; i += DRL_LANES)
+                for (int l = 0; l < DRL_LANES; l++) {
+                    drl_real r = s * score[i + (size_t)l] + noise[i + (size_t)l];
+                    lane[l] += r * r;
+                }
+            for (; i < end; i++) lane[0] += (s * score[i] + noise[i]) * (s * score[i] + noise[i]);
+            total += (double)drl_lane_sum(lane);
+        }
+        b->y[n] = (drl_real)(0.5 * (double)b->x[3][n] * total);
+    }
+}
+
+static void dsm_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t size = drl_shape_size(nd->xs[0]);
+    for (size_t n = 0; b->dx[0] && n < run->n; n++) {
+        const drl_real *restrict score = b->x[0] + n * size, *restrict noise = b->x[1] + n * size;
+        drl_real s = b->x[2][n], k = b->dy[n] * b->x[3][n] * s, *restrict dx = b->dx[0] + n * size;
+        for (size_t i = 0; i < size; i++) dx[i] = (b->add[0] ? dx[i] : 0) + k * (s * score[i] + noise[i]);
+    }
+}
+
+/* y[n] = sum_j |z_j|;  dz (+)= dy sign(z) */
+static void l1_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t size = drl_shape_size(nd->xs[0]);
+    for (size_t n = 0; n < run->n; n++) {
+        double sum = 0;
+        for (size_t i = 0; i < size; i++) sum += fabs((double)b->x[0][n * size + i]);
+        b->y[n] = (drl_real)sum;
+    }
+}
+
+static void l1_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t size = drl_shape_size(nd->xs[0]);
+    for (size_t n = 0; b->dx[0] && n < run->n; n++)
+        for (size_t i = n * size; i < (n + 1) * size; i++) {
+            drl_real z = b->x[0][i], sign = (drl_real)((z > 0) - (z < 0));
+            b->dx[0][i] = (b->add[0] ? b->dx[0][i] : 0) + b->dy[n] * sign;
+        }
+}
+
+/* ml = [mean | logvar]: z = mean + exp(logvar/2) xi;  dmean (+)= dz,  dlogvar (+)= dz xi exp(logvar/2)/2 */
+static void reparameterise_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t d = nd->ys.c;
+    for (size_t n = 0; n < run->n; n++)
+        for (size_t j = 0; j < d; j++) {
+            const drl_real *ml = b->x[0] + n * 2 * d;
+            b->y[n * d + j] = ml[j] + (drl_real)exp(0.5 * (double)ml[d + j]) * b->x[1][n * d + j];
+        }
+}
+
+static void reparameterise_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t d = nd->ys.c;
+    for (size_t n = 0; b->dx[0] && n < run->n; n++)
+        for (size_t j = 0; j < d; j++) {
+            const drl_real *ml = b->x[0] + n * 2 * d;
+            drl_real *dml = b->dx[0] + n * 2 * d, dz = b->dy[n * d + j];
+            drl_real half_std = (drl_real)(0.5 * exp(0.5 * (double)ml[d + j]));
+            dml[j] = (b->add[0] ? dml[j] : 0) + dz;
+            dml[d + j] = (b->add[0] ? dml[d + j] : 0) + dz * b->x[1][n * d + j] * half_std;
+        }
+}
+
+/* y[n] = -1/2 sum (1 + logvar - mean^2 - exp logvar);  dmean (+)= dy mean,  dlogvar (+)= dy (exp logvar - 1)/2 */
+static void kl_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t d = nd->xs[0].c / 2;
+    for (size_t n = 0; n < run->n; n++) {
+        const drl_real *ml = b->x[0] + n * 2 * d;
+        double sum = 0;
+        for (size_t j = 0; j < d; j++) {
+            double m = (double)ml[j], lv = (double)ml[d + j];
+            sum += 1 + lv - m * m - exp(lv);
+        }
+        b->y[n] = (drl_real)(-0.5 * sum);
+    }
+}
+
+static void kl_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t d = nd->xs[0].c / 2;
+    for (size_t n = 0; b->dx[0] && n < run->n; n++)
+        for (size_t j = 0; j < d; j++) {
+            const drl_real *ml = b->x[0] + n * 2 * d;
+            drl_real *dml = b->dx[0] + n * 2 * d;
+            dml[j] = (b->add[0] ? dml[j] : 0) + b->dy[n] * ml[j];
+            dml[d + j] = (b->add[0] ? dml[d + j] : 0) + b->dy[n] * (drl_real)(0.5 * expm1((double)ml[d + j]));
+        }
+}
+
+/* y[n] = log sum_c exp(x_c) - x_label;  dx (+)= dy (softmax(x) - onehot) */
+static double log_sum_exp(const drl_real *x, size_t C) {
+    double top = (double)x[0], sum = 0;
+    for (size_t c = 1; c < C; c++) top = fmax(top, (double)x[c]);
+    for (size_t c = 0; c < C; c++) sum += exp((double)x[c] - top);
+    return top + log(sum);
+}
+
+static void cross_entropy_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t C = nd->xs[0].c;
+    for (size_t n = 0; n < run->n; n++) {
+        const drl_real *x = b->x[0] + n * C;
+        b->y[n] = (drl_real)(log_sum_exp(x, C) - (double)x[(size_t)b->x[1][n]]);
+    }
+}
+
+static void cross_entropy_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t C = nd->xs[0].c;
+    for (size_t n = 0; b->dx[0] && n < run->n; n++) {
+        const drl_real *x = b->x[0] + n * C;
+        double lse = log_sum_exp(x, C);
+        for (size_t c = 0; c < C; c++) {
+            drl_real p = (drl_real)exp((double)x[c] - lse), hit = c == (size_t)b->x[1][n];
+            b->dx[0][n * C + c] = (b->add[0] ? b->dx[0][n * C + c] : 0) + b->dy[n] * (p - hit);
+        }
+    }
+}
+
+static const drl_op_type dsm_type = {"dsm_loss", 1, 1, 15u, dsm_forward, dsm_backward};
+static const drl_op_type l1_type = {"l1", 1, 1, 1u, l1_forward, l1_backward};
+static const drl_op_type reparameterise_type = {"reparameterise", 1, 1, 3u, reparameterise_forward,
+                                                reparameterise_backward};
+static const drl_op_type kl_type = {"kl", 1, 1, 1u, kl_forward, kl_backward};
+static const drl_op_type cross_entropy_type = {"cross_entropy", 1, 1, 3u, cross_entropy_forward,
+                                               cross_entropy_backward};
+
+static const drl_shape scalar = {1, 1, 1};
+
+static bool is_scalar(const drl_graph *g, drl_tensor t) {
+    return drl_shape_size(drl_graph_shape(g, t)) == 1;
+}
+
+drl_tensor drl_op_dsm_loss(drl_graph *g, drl_tensor score, drl_tensor noise, drl_tensor s, drl_tensor weight) {
+    drl_shape a = drl_graph_shape(g, score), b = drl_graph_shape(g, noise);
+    if (memcmp(&a, &b, sizeof a) != 0 || !is_scalar(g, s) || !is_scalar(g, weight))
+        return drl_graph_fail(g, DRL_ERR_SHAPE, "dsm_loss: score and noise differ in shape, or s, weight are no scalars");
+    drl_node nd = {.type = &dsm_type, .in = {score, noise, s, weight}, .n_in = 4};
+    return drl_graph_append(g, &nd, scalar, NULL);
+}
+
+drl_tensor drl_op_l1(drl_graph *g, drl_tensor z) {
+    drl_node nd = {.type = &l1_type, .in = {z}, .n_in = 1};
+    return drl_graph_append(g, &nd, scalar, NULL);
+}
+
+drl_tensor drl_op_reparameterise(drl_graph *g, drl_tensor ml, drl_tensor noise) {
+    drl_shape a = drl_graph_shape(g, ml), b = drl_graph_shape(g, noise);
+    if (a.h != 1 || a.w != 1 || a.c != 2 * b.c || drl_shape_size(b) != b.c)
+        return drl_graph_fail(g, DRL_ERR_SHAPE, "reparameterise: want vectors of 2 d and d numbers");
+    drl_node nd = {.type = &reparameterise_type, .in = {ml, noise}, .n_in = 2};
+    return drl_graph_append(g, &nd, b, NULL);
+}
+
+drl_tensor drl_op_kl(drl_graph *g, drl_tensor ml) {
+    drl_shape a = drl_graph_shape(g, ml);
+    if (a.h != 1 || a.w != 1 || a.c % 2) return drl_graph_fail(g, DRL_ERR_SHAPE, "kl: want a vector of 2 d numbers");
+    drl_node nd = {.type = &kl_type, .in = {ml}, .n_in = 1};
+    return drl_graph_append(g, &nd, scalar, NULL);
+}
+
+drl_tensor drl_op_cross_entropy(drl_graph *g, drl_tensor logits, drl_tensor labels) {
+    drl_shape a = drl_graph_shape(g, logits);
+    if (a.h != 1 || a.w != 1 || !is_scalar(g, labels))
+        return drl_graph_fail(g, DRL_ERR_SHAPE, "cross_entropy: want vectors of logits and one label an image");
+    drl_node nd = {.type = &cross_entropy_type, .in = {logits, labels}, .n_in = 2};
+    return drl_graph_append(g, &nd, scalar, NULL);
+}

@@ -1,0 +1,240 @@
+/* Planning a graph: which gradients exist, when each buffer lives, and where in a shard's block it lies.
+ *
+ * Time runs from -1 (inputs are filled) over forward calls 0 .. K-1 and the seeding of gradients K to backward calls
+ * K+1 .. 2K (node i at 2K - i). A buffer occupies its place from its first write to its last read; places of buffers
+ * that never live at the same time may overlap. */
+#include "nn/graph_impl.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct interval {
+    size_t size;       /* elements, rounded up to keep alignment */
+    int from, to;      /* inclusive */
+    size_t *at;        /* receives the place */
+} interval;
+
+static void needs(drl_graph *g) {
+    for (size_t i = 0; i < g->n_tensors; i++) g->tensors[i].needs_grad = g->tensors[i].want_gradient;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const drl_node *nd = &g->nodes[i];
+        bool any = false;
+        for (int k = 0; k < nd->n_in; k++) any |= g->tensors[nd->in[k]].needs_grad;
+        for (int k = 0; k < nd->n_param; k++) any |= g->params->list[nd->param[k]].trained;
+        g->tensors[nd->out].needs_grad = any && nd->type->backward;
+    }
+    if (!g->cfg.backward) return;
+    for (size_t i = 0; i < g->n_tensors; i++) g->tensors[i].has_grad = g->tensors[i].root || g->tensors[i].seed;
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        const drl_node *nd = &g->nodes[i];
+        if (!g->tensors[nd->out].has_grad || !nd->type->backward) continue;
+        for (int k = 0; k < nd->n_in; k++) g->tensors[nd->in[k]].has_grad |= g->tensors[nd->in[k]].needs_grad;
+    }
+}
+
+static bool runs_backward(const drl_graph *g, size_t node) {
+    const tensor *out = &g->tensors[g->nodes[node].out];
+    return g->cfg.backward && out->has_grad && out->needs_grad && g->nodes[node].type->backward;
+}
+
+static int later(int a, int b) {
+    return a > b ? a : b;
+}
+
+/* Fills iv (room for 2 * tensors + nodes) and returns how many. */
+static size_t lifetimes(drl_graph *g, interval *iv) {
+    int K = (int)g->n_nodes;
+    size_t n = 0;
+    int *last = calloc(2 * g->n_tensors, sizeof *last), *born = last ? last + g->n_tensors : NULL;
+    if (!last) return 0;
+    for (size_t t = 0; t < g->n_tensors; t++) {
+        const tensor *x = &g->tensors[t];
+        last[t] = x->output || g->cfg.keep ? INT_MAX : x->producer;
+        born[t] = x->seed ? -1 : x->root ? K : INT_MAX;
+    }
+    for (int i = 0; i < K; i++) {
+        const drl_node *nd = &g->nodes[i];
+        bool back = runs_backward(g, (size_t)i);
+        for (int k = 0; k < nd->n_in; k++) {
+            bool read_again = back && (nd->type->backward_reads >> k & 1);
+            last[nd->in[k]] = later(last[nd->in[k]], read_again ? 2 * K - i : i);
+            if (back && 2 * K - i < born[nd->in[k]]) born[nd->in[k]] = 2 * K - i;
+        }
+        if (back && (nd->type->backward_reads & DRL_READS_Y)) last[nd->out] = later(last[nd->out], 2 * K - i);
+    }
+    for (size_t t = 0; t < g->n_tensors; t++) {
+        tensor *x = &g->tensors[t];
+        size_t size = drl_align_count(drl_shape_size(x->shape) * g->cfg.shard, sizeof(drl_real));
+        x->value_at = x->grad_at = NO_PLACE;
+        iv[n++] = (interval){size, x->producer < 0 ? -1 : x->producer, last[t], &x->value_at};
+        if (!x->has_grad || !x->needs_grad) continue;
+        bool kept = g->cfg.keep || x->want_gradient || x->producer < 0;
+        iv[n++] = (interval){size, born[t], kept ? INT_MAX : 2 * K - x->producer, &x->grad_at};
+    }
+    for (int i = 0; i < K; i++) {
+        const drl_node *nd = &g->nodes[i];
+        size_t size = nd->saved_per_image * g->cfg.shard + nd->saved_per_shard;
+        g->saved_at[i] = NO_PLACE;
+        if (size == 0) continue;
+        int to = g->cfg.keep ? INT_MAX : runs_backward(g, (size_t)i) ? 2 * K - i : i;
+        iv[n++] = (interval){drl_align_count(size, sizeof(drl_real)), i, to, &g->saved_at[i]};
+    }
+    free(last);
+    return n;
+}
+
+static int by_size(const void *a, const void *b) {
+    const interval *p = a, *q = b;
+    if (p->size != q->size) return p->size < q->size ? 1 : -1;
+    return p->from != q->from ? (p->from < q->from ? -1 : 1) : (p->at < q->at ? -1 : 1);
+}
+
+/* Greedy by size: each buffer, largest first, gets the lowest place that no buffer living at the same time has. Returns
+ * the elements needed. */
+static size_t place(interval *iv, size_t n) {
+    qsort(iv, n, sizeof *iv, by_size);
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = 0;
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (size_t j = 0; j < i; j++) {
+                bool together = iv[i].from <= iv[j].to && iv[j].from <= iv[i].to;
+                if (together && at < *iv[j].at + iv[j].size && *iv[j].at < at + iv[i].size) {
+                    at = *iv[j].at + iv[j].size;
+                    moved = true;
+                }
+            }
+        }
+        *iv[i].at = at;
+        if (at + iv[i].size > total) total = at + iv[i].size;
+    }
+    return total;
+}
+
+/* The calls of a pass; op phases after the first wait for all shards. */
+static void schedule(drl_graph *g) {
+    g->n_forward = g->n_backward = 0;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (unsigned p = 0; p < g->nodes[i].type->forward_phases; p++)
+            g->forward[g->n_forward++] = (call){(int)i, p, p > 0};
+    for (size_t i = g->n_nodes; i-- > 0;) {
+        if (!runs_backward(g, i)) continue;
+        for (unsigned p = 0; p < g->nodes[i].type->backward_phases; p++)
+            g->backward[g->n_backward++] = (call){(int)i, p, p > 0};
+    }
+}
+
+/* The buffer table of every (node, shard). `add` is settled by walking the backward calls in order. */
+static drl_status tables(drl_graph *g, drl_err *err) {
+    size_t partials = 0, P = g->params->n_value;
+    for (size_t i = 0; i < g->n_nodes; i++) partials += g->nodes[i].partials * g->max_shards;
+    drl_status st = drl_alloc(&g->partials, partials, sizeof *g->partials, "partial sums", err);
+    if (st != DRL_OK) return st;
+    double *partial = g->partials;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const drl_node *nd = &g->nodes[i];
+        for (size_t s = 0; s < g->max_shards; s++) {
+            drl_op_bufs *b = &g->bufs[s * g->n_nodes + i];
+            drl_real *base = g->memory + s * g->block;
+            bool back = runs_backward(g, i);
+            for (int k = 0; k < nd->n_in; k++) {
+                const tensor *x = &g->tensors[nd->in[k]];
+                b->x[k] = base + x->value_at;
+                b->dx[k] = back && x->grad_at != NO_PLACE ? base + x->grad_at : NULL;
+            }
+            b->y = base + g->tensors[nd->out].value_at;
+            b->dy = g->tensors[nd->out].grad_at != NO_PLACE ? base + g->tensors[nd->out].grad_at : NULL;
+            for (int k = 0; k < nd->n_param; k++) {
+                b->w[k] = drl_params_at(g->params, nd->param[k]);
+                const drl_param *p = &g->params->list[nd->param[k]];
+                b->dw[k] = p->trained && g->shard_grads ? g->shard_grads + s * P + p->offset : NULL;
+            }
+            b->saved = g->saved_at[i] != NO_PLACE ? base + g->saved_at[i] : NULL;
+            b->partial = partial;
+        }
+        partial += nd->partials * g->max_shards;
+    }
+    for (size_t s = 0; s < g->max_shards; s++) {
+        bool *written = calloc(g->n_tensors, 1);
+        if (!written) return drl_fail(err, DRL_ERR_MEMORY, "graph plan");
+        for (size_t t = 0; t < g->n_tensors; t++) written[t] = g->tensors[t].root || g->tensors[t].seed;
+        for (size_t i = g->n_nodes; i-- > 0;) {
+            drl_op_bufs *b = &g->bufs[s * g->n_nodes + i];
+            for (int k = 0; k < g->nodes[i].n_in; k++) {
+                if (!b->dx[k]) continue;
+                b->add[k] = written[g->nodes[i].in[k]];
+                written[g->nodes[i].in[k]] = true;
+            }
+        }
+        free(written);
+    }
+    return DRL_OK;
+}
+
+static drl_status plan_memory(drl_graph *g, drl_err *err) {
+    drl_status st;
+    size_t K = g->n_nodes, calls = 0;
+    for (size_t i = 0; i < K; i++) {
+        const drl_op_type *ty = g->nodes[i].type;
+        calls += ty->forward_phases > ty->backward_phases ? ty->forward_phases : ty->backward_phases;
+        if (g->nodes[i].scratch_bytes > g->scratch_bytes) g->scratch_bytes = g->nodes[i].scratch_bytes;
+    }
+    if ((st = drl_alloc(&g->saved_at, K, sizeof *g->saved_at, "graph plan", err)) != DRL_OK) return st;
+    if ((st = drl_alloc(&g->forward, calls, sizeof *g->forward, "graph plan", err)) != DRL_OK) return st;
+    if ((st = drl_alloc(&g->backward, calls, sizeof *g->backward, "graph plan", err)) != DRL_OK) return st;
+    if ((st = drl_alloc(&g->bufs, K * g->max_shards, sizeof *g->bufs, "graph plan", err)) != DRL_OK) return st;
+
+    interval *iv;
+    if ((st = drl_alloc(&iv, 2 * g->n_tensors + K, sizeof *iv, "graph plan", err)) != DRL_OK) return st;
+    size_t n = lifetimes(g, iv);
+    g->block = place(iv, n);
+    drl_free(iv);
+    if (n == 0) return drl_fail(err, DRL_ERR_MEMORY, "graph plan");
+
+    size_t elements;
+    if (!drl_mul_size(&elements, g->block, g->max_shards))
+        return drl_fail(err, DRL_ERR_LIMIT, "graph: a batch of %zu is too large", g->cfg.batch);
+    if ((st = drl_alloc(&g->memory, elements, sizeof(drl_real), "activations", err)) != DRL_OK) return st;
+    if (g->cfg.backward) {
+        st = drl_alloc(&g->shard_grads, g->params->n_value * g->max_shards, sizeof(drl_real), "gradients", err);
+        if (st == DRL_OK)
+            st = drl_alloc(&g->block_norm, g->params->n_value / 4096 + 1, sizeof *g->block_norm, "gradients", err);
+    }
+    return st;
+}
+
+drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err) {
+    if (drl_graph_failed(g)) {
+        if (err) *err = g->error;
+        return g->error.status;
+    }
+    assert(g->params->value && "allocate the parameters first");
+    drl_graph_unplan(g);
+    g->team = team;
+    needs(g);
+    drl_status st = plan_memory(g, err);
+    if (st == DRL_OK) st = tables(g, err);
+    size_t threads = drl_threads_count(team);
+    if (st == DRL_OK) st = drl_alloc(&g->scratch, threads, sizeof *g->scratch, "scratch", err);
+    for (size_t t = 0; st == DRL_OK && t < threads; t++)
+        st = drl_arena_init(&g->scratch[t], g->scratch_bytes, "scratch", err);
+    if (st == DRL_OK) schedule(g);
+    else drl_graph_unplan(g);
+    return st;
+}
+
+void drl_graph_unplan(drl_graph *g) {
+    if (g->scratch)
+        for (size_t t = 0; t < drl_threads_count(g->team); t++) drl_arena_free(&g->scratch[t]);
+    void **owned[] = {(void **)&g->memory,   (void **)&g->shard_grads, (void **)&g->partials, (void **)&g->bufs,
+                      (void **)&g->saved_at, (void **)&g->scratch,     (void **)&g->forward,  (void **)&g->backward,
+                      (void **)&g->block_norm, (void **)&g->profile};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        drl_free(*owned[i]);
+        *owned[i] = NULL;
+    }
+    g->n_forward = g->n_backward = 0;
+}
