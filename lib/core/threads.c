@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ struct drl_threads {
     void (*fn)(void *, size_t);
     void *arg;
     int quit;
+    bool running;
 };
 
 typedef struct member_arg {
@@ -130,8 +132,11 @@ size_t drl_threads_count(const drl_threads *t) {
 }
 
 void drl_threads_run(drl_threads *t, void (*fn)(void *, size_t), void *arg) {
+    assert(!t->running && "a run inside a run of the same team");
+    t->running = true;
     if (t->count == 1) {
         fn(arg, 0);
+        t->running = false;
         return;
     }
     t->fn = fn;
@@ -141,6 +146,7 @@ void drl_threads_run(drl_threads *t, void (*fn)(void *, size_t), void *arg) {
     gate_advance(&t->start);
     fn(arg, 0);
     gate_wait(&t->finish, seen);
+    t->running = false;
 }
 
 void drl_threads_barrier(drl_threads *t) {
