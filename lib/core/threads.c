@@ -86,8 +86,8 @@ size_t drl_threads_available(void) {
     return n > 0 ? (size_t)n : 1;
 }
 
-drl_status drl_threads_open(drl_threads **out, size_t n, drl_err *err) {
-    *out = NULL;
+drl_status drl_threads_open(drl_threads **team, size_t n, drl_err *err) {
+    *team = NULL;
     if (n == 0) n = drl_threads_available();
     if (n > 1024) return drl_fail(err, DRL_ERR_CONFIG, "%zu threads asked for, at most 1024 are allowed", n);
     drl_threads *t;
@@ -108,7 +108,7 @@ drl_status drl_threads_open(drl_threads **out, size_t n, drl_err *err) {
         }
         t->count = m + 1;
     }
-    *out = t;
+    *team = t;
     return DRL_OK;
 failed:
     drl_threads_close(t);

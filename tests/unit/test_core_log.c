@@ -37,7 +37,8 @@ static void durations(void **state) {
 
 static void clock_is_monotonic(void **state) {
     (void)state;
-    for (double last = drl_now(), i = 0; i < 1000; i++) {
+    double last = drl_now();
+    for (int i = 0; i < 1000; i++) {
         double now = drl_now();
         assert_true(now >= last);
         last = now;
@@ -71,9 +72,13 @@ static void messages(void **state) {
     (void)state;
     char text[256];
     capture(text, sizeof text, write_message);
-    int h, m, s, used = 0;
-    assert_int_equal(sscanf(text, "[%2d:%2d:%2d]%n", &h, &m, &s, &used), 3);
-    assert_string_equal(text + used, " epoch 3\n");
+    static const char pattern[] = "[00:00:00] epoch 3\n"; /* 0: any digit */
+    assert_int_equal(strlen(text), sizeof pattern - 1);
+    for (size_t i = 0; pattern[i]; i++)
+        if (pattern[i] == '0')
+            assert_true(text[i] >= '0' && text[i] <= '9');
+        else
+            assert_int_equal(text[i], pattern[i]);
 }
 
 static void write_progress(void) {
