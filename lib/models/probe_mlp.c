@@ -216,9 +216,10 @@ static drl_status run_all(drl_probe_result *result, const drl_mlp_job *jobs, siz
     for (size_t j = 0; j < n_jobs; j++)
         evals[j] = (evaluation){.chosen = choose(fits + j * cfg->rates, cfg->rates), .test = &jobs[j].test};
     drl_threads_for(team, n_jobs, evaluate_job, evals);
+    for (size_t j = 0; j < n_jobs; j++)
+        if (evals[j].status != DRL_OK) return drl_fail(err, evals[j].status, "%s", evals[j].err.message);
     for (size_t j = 0; j < n_jobs; j++) {
         const evaluation *e = &evals[j];
-        if (e->status != DRL_OK) return drl_fail(err, e->status, "%s", e->err.message);
         result[j] = (drl_probe_result){.test_accuracy = (double)e->correct / (double)jobs[j].test.n,
                                        .val_accuracy = (double)e->chosen->correct / (double)jobs[j].val.n,
                                        .rate = e->chosen->rate,

@@ -89,6 +89,9 @@ static void test_closed_form(void **state) {
     assert_close(b[0] - b[1], log(6.0 / 3), 1e-4);
     assert_close(b[1] - b[2], log(3.0 / 1), 1e-4);
     assert_close(r.val_accuracy, 0.6, 1e-12);
+    cfg.strengths = 3, cfg.l2[0] = 5, cfg.l2[1] = 10, cfg.l2[2] = 1; /* equal on validation: the first is taken */
+    assert_int_equal(drl_linear_fit(&r, p, &c, &c, &cfg, team, NULL), DRL_OK);
+    assert_true(r.rate == 5);
     drl_threads_close(team);
 }
 
@@ -101,11 +104,12 @@ static void test_selection(void **state) {
     drl_probe_result r[4], one;
     drl_linear_cfg single = cfg;
     single.strengths = 1;
-    double best = -1, rate = 0;
+    double best = -1, rate = 0, params[4][9 * 2];
     for (size_t threads = 1; threads <= 3; threads++) {
         drl_threads *team = open_team(threads);
         memset(&r[threads], 0, sizeof r[threads]);
         assert_int_equal(drl_probe_linear(&r[threads], train, val, test, &cfg, team, NULL), DRL_OK);
+        assert_int_equal(drl_linear_fit(&one, params[threads], &train, &val, &cfg, team, NULL), DRL_OK);
         for (size_t s = 0; threads == 1 && s < cfg.strengths; s++) {
             single.l2[0] = cfg.l2[s];
             assert_int_equal(drl_probe_linear(&one, train, val, test, &single, team, NULL), DRL_OK);
@@ -115,6 +119,8 @@ static void test_selection(void **state) {
     }
     assert_memory_equal(&r[1], &r[2], sizeof r[1]);
     assert_memory_equal(&r[1], &r[3], sizeof r[1]);
+    assert_memory_equal(params[1], params[2], sizeof params[1]);
+    assert_memory_equal(params[1], params[3], sizeof params[1]);
     assert_true(r[1].rate == rate && r[1].val_accuracy == best);
 
     int32_t *y = (int32_t *)(uintptr_t)test.y;
