@@ -45,7 +45,7 @@ drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const
     drl_init w1 = drl_init_fan_in(in, 9), w2 = drl_init_fan_in(out, 9), ws = drl_init_fan_in(in, 1);
     drl_tensor h = drl_op_batch_norm(g, x, JOIN(name, "bn1"), 1e-5, 0.1, 'r');
     h = drl_op_conv(g, h, JOIN(name, "conv1"),
-                    &(drl_conv_cfg){.out = out, .k = 3, .stride = stride, .weight = w1, .bias = w1, .residual = -1,
+                    &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .weight = w1, .bias = w1, .residual = -1,
                                     .channel_add = time_addend(g, act_temb, name, out)});
     h = drl_op_batch_norm(g, h, JOIN(name, "bn2"), 1e-5, 0.1, 'r');
     drl_tensor shortcut = x;
@@ -54,7 +54,7 @@ drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const
                                &(drl_conv_cfg){.out = out, .k = 1, .stride = stride, .weight = ws, .bias = ws,
                                                .channel_add = -1, .residual = -1});
     drl_tensor y = drl_op_conv(g, h, JOIN(name, "conv2"),
-                               &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .weight = w2, .bias = w2,
+                               &(drl_conv_cfg){.out = out, .k = 3, .stride = stride, .weight = w2, .bias = w2,
                                                .channel_add = -1, .residual = shortcut});
     return y;
 }
