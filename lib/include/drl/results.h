@@ -37,8 +37,8 @@ drl_status drl_store_get(drl_store *store, int64_t run_id, const char *name, dou
 
 /* All rows of an experiment on a dataset at a scale, ordered by method, metric, t, seed: calls row() for each until it
  * returns anything but DRL_OK. t is NaN where it does not apply. Strings are lent for the call. Only rows of the
- * newest configuration of each (method, seed) are given: of its runs that have rows, the one drl_store_run opened last.
- */
+ * newest configuration of each (method, seed) are given: of its runs that have rows, the one that
+ * drl_store_run opened last. */
 typedef struct drl_row {
     const char *method, *metric, *detail, *config_hash;
     uint64_t seed;
@@ -93,8 +93,7 @@ drl_status drl_make_dirs(const char *path, drl_err *err);
 /* Writes bytes to path under a temporary name in the same directory, fsyncs, checks close, renames. */
 drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err);
 
-/* ---- Provenance ---------------------------------------------------------------------------------------------------
- */
+/* ---- Provenance -------------------------------------------------------------------------------------------------- */
 /* One JSON object: CPU model, BLAS kernels, compiler, library versions, git revision at configure time, program
  * version, precision. Collected once; static text. */
 const char *drl_provenance(void);
