@@ -228,6 +228,9 @@ void drl_config_help(FILE *out, const drl_option *options, size_t n) {
         snprintf(name, sizeof name, "%s.%s = %s", o->section, o->key, o->text);
         format_limits(limits, sizeof limits, o);
         if (starts_section(options, i) && i > 0) fputc('\n', out);
-        fprintf(out, "  %-34s %s%s\n", name, o->help, limits);
+        /* a long default gets a line to itself */
+        fprintf(out, "  %-34s", name);
+        if (strlen(name) > 34) fprintf(out, "\n%36s", "");
+        fprintf(out, " %s%s\n", o->help, limits);
     }
 }
