@@ -11,6 +11,14 @@
 
 #define OPTIONS_MAX 256
 
+void drl_options_append(drl_option *table, size_t *used, size_t room, const drl_option *from, size_t n, size_t offset) {
+    assert(*used + n <= room);
+    for (size_t i = 0; i < n; i++) {
+        table[*used] = from[i];
+        table[(*used)++].offset += offset;
+    }
+}
+
 void drl_config_defaults(void *cfg, const drl_option *options, size_t n) {
     assert(n <= OPTIONS_MAX);
     size_t size = 0;

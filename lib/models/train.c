@@ -98,3 +98,22 @@ drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {
                         run->label, (unsigned long long)m->optim.step, steps, run->dir);
     return DRL_OK;
 }
+
+drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
+                            drl_threads *team, const char *out, drl_train_run *run, drl_err *err) {
+    drl_status st = drl_model_open(m, cfg, data, seed, team, err);
+    if (st != DRL_OK) return st;
+    char dir[4096], dataset[64];
+    snprintf(dataset, sizeof dataset, "%s", data->name);
+    for (char *c = dataset; *c; c++)
+        if (*c == ':' || *c == '/') *c = '-';
+    snprintf(dir, sizeof dir, "%s/models/%s-%s-%.12s", out, (*m)->method->name, dataset, (*m)->key);
+    run->dir = dir;
+    st = drl_model_train(*m, run, err);
+    run->dir = NULL;
+    if (st != DRL_OK) {
+        drl_model_close(*m);
+        *m = NULL;
+    }
+    return st;
+}

@@ -113,6 +113,11 @@ typedef struct drl_train_run {
 } drl_train_run;
 drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err);
 
+/* Opens a model and trains it in OUT/models/METHOD-DATASET-KEY, where experiments of the same OUT find and share it: a
+ * finished one is only loaded. label names it in the progress line. run's other fields as above; run->dir is not used. */
+drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
+                            drl_threads *team, const char *out, drl_train_run *run, drl_err *err);
+
 /* Size of a code. */
 size_t drl_model_code_size(const drl_model *m);
 
