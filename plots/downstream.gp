@@ -40,9 +40,9 @@ style_of(i) = Number[i] + (Kind[i] ? 10 : 0)
 air = hi > lo ? 0.05 * (hi - lo) : 1
 lo = lo - air; hi = hi + air
 
-# Sizes in units of the terminal: panels, ordinate at the left, legend of at most four names a row below.
-width = 90 + 290 * panels
-columns = panels > 1 ? 4 : 2
+# Sizes in units of the terminal: panels, ordinate at the left, legend below in columns of 200 or more.
+width = panels == 1 ? 520 : 90 + 290 * panels
+columns = (width - 90) / 200
 rows = (curves + references + columns - 1) / columns
 head = title eq "" ? 30 : 58
 foot = 62 + 20 * rows
@@ -51,6 +51,8 @@ left(p) = (76.0 + (width - 86.0) / panels * (p - 1)) / width
 right(p) = left(p) + ((width - 86.0) / panels - 22) / width
 bottom = 1.0 * foot / height
 top = 1 - 1.0 * head / height
+key_x(k) = (76.0 + (width - 86.0) / columns * ((k - 1) % columns)) / width
+key_y(k) = (16.0 + 20 * (rows - 1 - (k - 1) / columns)) / height
 
 do for [format in "svg png"] {
     eval("set terminal ".terminal(format, width, height))
@@ -61,8 +63,14 @@ do for [format in "svg png"] {
     set xtics 0, 0.2, 1
     set format x "%g"; set format y "%g"
     unset key
-    # the title belongs to the first panel, so that it is drawn once
-    if (title ne "") { set label 1 title at screen 0.5, screen 1-18.0/height center noenhanced font heading(format) }
+    # title and legend go with the first panel, so that they are drawn once
+    set label title at screen 0.5, screen 1 - 18.0 / height center noenhanced font heading(format)
+    do for [k = 1:curves+references] {
+        line = k > curves ? 10 + k - curves : k
+        set arrow from screen key_x(k), screen key_y(k) to screen key_x(k) + 30.0 / width, screen key_y(k) nohead ls line
+        set label Names[k] at screen key_x(k) + 38.0 / width, screen key_y(k) left noenhanced
+        if (k <= curves) { set label "" at screen key_x(k) + 15.0 / width, screen key_y(k) point ls line }
+    }
     do for [p = 1:panels] {
         set lmargin at screen left(p); set rmargin at screen right(p)
         set bmargin at screen bottom; set tmargin at screen top
@@ -76,16 +84,8 @@ do for [format in "svg png"] {
                  with lines ls style_of(i) notitle, \
              for [i = 1:blocks] data index i-1 using (Panel[i] == p && Kind[i] == 0 ? $1 : NaN):2 \
                  with linespoints ls style_of(i) notitle
-        unset label 1
+        unset label; unset arrow
     }
-    # the legend, in a strip of its own
-    set lmargin at screen 0; set rmargin at screen 1
-    set bmargin at screen 0; set tmargin at screen (8.0 + 20 * rows) / height
-    eval(no_axes)
-    set key center center horizontal maxcols columns Left reverse noenhanced samplen 3 width 1
-    set xrange [0:1]; set yrange [0:1]
-    plot for [i = 1:curves] NaN with linespoints ls i title Names[i], \
-         for [i = 1:references] NaN with lines ls 10 + i title Names[curves + i]
     unset multiplot
     unset output
 }

@@ -2,7 +2,7 @@
 #
 #   terminal(format, w, h)   text of `set terminal` for "svg" or "png" of w x h units; the PNG has two pixels a unit
 #   heading(format)          font of a figure's title (the two terminals count in pixels and in points)
-#   axes, no_axes            strings to eval: axes at the left and below with a light grid; none
+#   axes                     string to eval: axes at the left and below, with a light grid
 #   line styles 1 .. 6       curves: solid, with points (colours of Okabe and Ito, told apart by the colour-blind)
 #   line styles 11 .. 18     horizontal references: dashed, without points
 #
@@ -25,13 +25,12 @@ set style line 12 lc rgb "#888888" lw 1.6 dt (2,3)
 set style line 13 lc rgb "#cc79a7" lw 1.6 dt (10,3,2,3)
 set style line 14 lc rgb "#e69f00" lw 1.6 dt (6,3)
 set style line 15 lc rgb "#56b4e9" lw 1.6 dt (10,3,2,3,2,3)
-set style line 16 lc rgb "#009e73" lw 1.6 dt (2,3)
+set style line 16 lc rgb "#8c564b" lw 1.6 dt (2,3)
 set style line 17 lc rgb "#7a5195" lw 1.6 dt (12,4)
-set style line 18 lc rgb "#8c564b" lw 1.6 dt (4,2)
+set style line 18 lc rgb "#009e73" lw 1.6 dt (4,2)
 set style fill transparent solid 0.18 noborder
 
 # grid, axes
 set style line 100 lc rgb "#e4e4e4" lw 0.7
 set style line 101 lc rgb "#555555" lw 0.9
 axes = "set grid back ls 100; set border 3 ls 101; set xtics nomirror out scale 0.5; set ytics nomirror out scale 0.5"
-no_axes = "unset grid; unset border; unset tics; unset xlabel; unset ylabel; unset title"

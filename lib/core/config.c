@@ -11,6 +11,14 @@
 
 #define OPTIONS_MAX 256
 
+void drl_options_append(drl_option *table, size_t *used, size_t room, const drl_option *from, size_t n, size_t offset) {
+    assert(*used + n <= room);
+    for (size_t i = 0; i < n; i++) {
+        table[*used] = from[i];
+        table[(*used)++].offset += offset;
+    }
+}
+
 void drl_config_defaults(void *cfg, const drl_option *options, size_t n) {
     assert(n <= OPTIONS_MAX);
     size_t size = 0;
@@ -228,6 +236,9 @@ void drl_config_help(FILE *out, const drl_option *options, size_t n) {
         snprintf(name, sizeof name, "%s.%s = %s", o->section, o->key, o->text);
         format_limits(limits, sizeof limits, o);
         if (starts_section(options, i) && i > 0) fputc('\n', out);
-        fprintf(out, "  %-34s %s%s\n", name, o->help, limits);
+        /* a long default gets a line to itself */
+        fprintf(out, "  %-34s", name);
+        if (strlen(name) > 34) fprintf(out, "\n%36s", "");
+        fprintf(out, " %s%s\n", o->help, limits);
     }
 }

@@ -70,13 +70,19 @@ static drl_status find_dir(char *dir, size_t size, const char *data_dir, drl_err
     return drl_fashion_mnist_find(dir, size, dirs, 5, err);
 }
 
-/* Checks the two files of a split against each other and against the size wanted. */
-static drl_status check_split(const drl_idx_images *images, const drl_idx_labels *labels, size_t size, drl_err *err) {
+/* Checks the two files of a split against each other, the size wanted, and the image size hw of the split read before
+ * (0: none). */
+static drl_status check_split(const drl_idx_images *images, const drl_idx_labels *labels, size_t size, size_t hw[2],
+                              drl_err *err) {
     if (images->n != labels->n)
         return drl_fail(err, DRL_ERR_FORMAT, "%zu images, but %zu labels", images->n, labels->n);
     if (images->h > size || images->w > size)
         return drl_fail(err, DRL_ERR_SHAPE, "images are %zu x %zu, larger than the %zu x %zu asked for", images->h,
                         images->w, size, size);
+    if (hw[0] != 0 && (images->h != hw[0] || images->w != hw[1]))
+        return drl_fail(err, DRL_ERR_SHAPE, "images are %zu x %zu, those for training %zu x %zu", images->h, images->w,
+                        hw[0], hw[1]);
+    hw[0] = images->h, hw[1] = images->w;
     size_t same = 1;
     while (same < labels->n && labels->labels[same] == labels->labels[0]) same++;
     if (same == labels->n)
@@ -105,7 +111,7 @@ static drl_status read_file(uint8_t **bytes, size_t *size, char *digests, const 
 }
 
 static drl_status read_split(drl_images *im, char *digests, const char *dir, drl_split split, size_t limit, size_t side,
-                             drl_err *err) {
+                             size_t hw[2], drl_err *err) {
     uint8_t *bytes[KINDS] = {NULL};
     size_t size[KINDS];
     drl_idx_images images;
@@ -121,7 +127,7 @@ static drl_status read_split(drl_images *im, char *digests, const char *dir, drl
             goto done;
         }
     }
-    if ((st = check_split(&images, &labels, side, err)) != DRL_OK) {
+    if ((st = check_split(&images, &labels, side, hw, err)) != DRL_OK) {
         st = drl_err_context(err, st, "%s/%s", dir, stems[split][IMAGES]);
         goto done;
     }
@@ -139,8 +145,9 @@ drl_status drl_source_fashion_mnist(drl_dataset *ds, const drl_dataset_cfg *cfg,
     drl_status st = find_dir(dir, sizeof dir, cfg->data_dir, err);
     if (st != DRL_OK) return st;
     const size_t limits[DRL_SPLITS] = {cfg->train_limit, cfg->test_limit};
+    size_t hw[2] = {0};
     for (int s = 0; s < DRL_SPLITS; s++) {
-        st = read_split(&ds->split[s], digests, dir, (drl_split)s, limits[s], cfg->size, err);
+        st = read_split(&ds->split[s], digests, dir, (drl_split)s, limits[s], cfg->size, hw, err);
         if (st != DRL_OK) return st;
     }
     /* SHA-256 of the four files' digests, in the order train images, train labels, test images, test labels. */

@@ -16,7 +16,6 @@
  * y, and each channel of foreground and background by -8 .. 8. Edges are anti-aliased by 4 x 4 samples a pixel. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "drl/hash.h"
 #include "drl/rng.h"

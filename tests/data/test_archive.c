@@ -116,6 +116,31 @@ static void test_tar_gz_flips_and_cuts(void **state) {
     assert_true(accepted < file.size / 50);
 }
 
+/* The end of the archive may lie far before the end of the gzip stream: its trailer is verified all the
+ * same, and what is behind it refused. */
+static void test_tar_gz_trailer(void **state) {
+    (void)state;
+    static buffer tar, file;
+    static uint8_t padded[1 << 20];
+    write_archive(&tar, false, false);
+    memcpy(padded, tar.bytes, tar.size);
+    gzip_append(&file, padded, sizeof padded);
+    drl_err err;
+    size_t read, same;
+    files_write("end.tgz", file.bytes, file.size);
+    assert_int_equal(read_all(files_path("end.tgz"), &read, &same, &err), DRL_OK);
+    assert_int_equal(same, 3);
+    for (size_t i = file.size - 8; i < file.size; i++) {
+        file.bytes[i] ^= 0x01;
+        files_write("end.tgz", file.bytes, file.size);
+        file.bytes[i] ^= 0x01;
+        drl_status st = read_all(files_path("end.tgz"), &read, &same, &err);
+        assert_refused(st, &err, 0, i < file.size - 4 ? "incorrect data check" : "incorrect length check");
+    }
+    files_write("end.tgz", file.bytes, file.size + 1);
+    assert_refused(read_all(files_path("end.tgz"), &read, &same, &err), &err, 0, "gzip member 2");
+}
+
 /* A bare tar has no checksum of its contents and may end between members: what is read is right, or it is refused. */
 static void test_tar_cuts(void **state) {
     (void)state;
@@ -256,10 +281,15 @@ static void test_limits(void **state) {
     assert_int_equal(drl_archive_read(r, &bytes, &size, 10, &err), DRL_ERR_LIMIT);
     assert_non_null(strstr(err.message, "x.tar.gz: a/first.txt: "));
     drl_archive_close(r);
-    drl_status st = drl_archive_open(&r, files_path("x.tar.gz"), DRL_ARCHIVE_MEMBERS, 2000, &err);
-    for (name = ""; st == DRL_OK && name;) st = drl_archive_next(r, &name, &err);
-    assert_int_equal(st, DRL_ERR_LIMIT);
-    drl_archive_close(r);
+    for (int gzip = 0; gzip < 2; gzip++) {
+        const char *file_name = gzip ? "x.tar.gz" : "x.tar";
+        write_archive(&file, false, gzip);
+        files_write(file_name, file.bytes, file.size);
+        drl_status st = drl_archive_open(&r, files_path(file_name), DRL_ARCHIVE_MEMBERS, 2000, &err);
+        for (name = ""; st == DRL_OK && name;) st = drl_archive_next(r, &name, &err);
+        assert_int_equal(st, DRL_ERR_LIMIT);
+        drl_archive_close(r);
+    }
     assert_int_equal(drl_mem_get_stats().bytes, 0);
 }
 
@@ -282,10 +312,15 @@ static void test_not_a_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_members),  cmocka_unit_test(test_tar_gz_flips_and_cuts),
-        cmocka_unit_test(test_tar_cuts), cmocka_unit_test(test_zip_flips_and_cuts),
-        cmocka_unit_test(test_bare_gz),  cmocka_unit_test(test_gz_members_and_garbage),
-        cmocka_unit_test(test_limits),   cmocka_unit_test(test_not_a_file),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_tar_gz_flips_and_cuts),
+        cmocka_unit_test(test_tar_gz_trailer),
+        cmocka_unit_test(test_tar_cuts),
+        cmocka_unit_test(test_zip_flips_and_cuts),
+        cmocka_unit_test(test_bare_gz),
+        cmocka_unit_test(test_gz_members_and_garbage),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_not_a_file),
     };
     return cmocka_run_group_tests_name("archive", tests, files_make, files_remove);
 }

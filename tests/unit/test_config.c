@@ -273,6 +273,13 @@ static void help(void **state) {
     assert_non_null(strstr(text, "model.method = drl"));
     assert_non_null(strstr(text, "objective (ae|drl|vdrl)\n"));
     assert_non_null(strstr(text, "signed\n"));
+    const drl_option list = {"probe", "times", DRL_OPTION_LIST, 0, 0, "0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6", DRL_ANY,
+                             NULL,    "h"};
+    f = fmemopen(text, sizeof text, "w");
+    drl_config_help(f, &list, 1);
+    fclose(f);
+    assert_string_equal(text,
+                        "  probe.times = 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6\n                                     h\n");
 }
 
 int main(void) {

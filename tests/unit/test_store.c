@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "drl/results.h"
@@ -228,6 +229,38 @@ static void several_programs(void **state) {
     drl_store_close(s);
 }
 
+/* A program that finds the file locked waits until the other has finished. */
+static void waits_for_the_lock(void **state) {
+    (void)state;
+    drl_store_close(open_store());
+    int gate[2];
+    assert_int_equal(pipe(gate), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char byte;
+        drl_store *s;
+        int64_t id;
+        drl_run_info info = {"downstream", "drl", "fashion-mnist", "desk", "", "h", "", 0};
+        bool ok = read(gate[0], &byte, 1) == 1 && drl_store_open(&s, dir, NULL) == DRL_OK &&
+                  drl_store_run(s, &id, &info, NULL) == DRL_OK && drl_store_put(s, id, "m", 0, 1, "", NULL) == DRL_OK;
+        _exit(ok ? 0 : 1);
+    }
+    /* the child is let go when the lock is held, and the lock when the child has met it */
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(write(gate[1], "x", 1), 1);
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    int status;
+    assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+    assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(gate[0]), close(gate[1]);
+}
+
 static void assert_refused(const char *part, drl_status want) {
     drl_store *s = (drl_store *)dir;
     drl_err err = {0};
@@ -322,10 +355,10 @@ static void unwritable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_DIRECTORY(round_trip),       IN_DIRECTORY(replaced),      IN_DIRECTORY(the_same_run),
-        IN_DIRECTORY(not_finite),       IN_DIRECTORY(rows_in_order), IN_DIRECTORY(newest_configuration),
-        IN_DIRECTORY(several_programs), IN_DIRECTORY(foreign_files), IN_DIRECTORY(damaged_files),
-        IN_DIRECTORY(unwritable),
+        IN_DIRECTORY(round_trip),       IN_DIRECTORY(replaced),           IN_DIRECTORY(the_same_run),
+        IN_DIRECTORY(not_finite),       IN_DIRECTORY(rows_in_order),      IN_DIRECTORY(newest_configuration),
+        IN_DIRECTORY(several_programs), IN_DIRECTORY(waits_for_the_lock), IN_DIRECTORY(foreign_files),
+        IN_DIRECTORY(damaged_files),    IN_DIRECTORY(unwritable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

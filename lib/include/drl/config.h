@@ -87,6 +87,10 @@ typedef struct drl_option {
         return table;                                                                                                  \
     }
 
+/* Joins tables: appends the n rows of `from`, whose struct lies `offset` bytes into the joint one, to table[*used ..]
+ * (room for `room` rows, asserted). For a program whose configuration holds another module's. */
+void drl_options_append(drl_option *table, size_t *used, size_t room, const drl_option *from, size_t n, size_t offset);
+
 /* Every field of *cfg at its default; the fields' padding is zeroed. A default that its own row refuses is a bug
  * (asserted). */
 void drl_config_defaults(void *cfg, const drl_option *options, size_t n);
