@@ -1,5 +1,6 @@
-/* layers.safetensors: one op or block a case. The start of a case's name says which op; sizes and settings come from its
- * tensors, so that a file may have other sizes and other endings of the names.                       [vectors, 11] */
+/* layers.safetensors: one op or block a case. The start of a case's name says which op; sizes and settings come from
+ * its tensors, so that a file may have other sizes and other endings of the names.                       [vectors, 11]
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -35,12 +36,16 @@ static void finish(golden_net *net, drl_tensor y) {
 
 static const drl_init none = {DRL_INIT_CONSTANT, 0}; /* parameters come from the file */
 
-/* ---- Ops ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Ops
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static void build_conv(golden_net *net) {
-    const drl_conv_cfg cfg = {.out = dim(net, "weight", 0), .k = dim(net, "weight", 2),
-                              .stride = (size_t)setting(net, "stride", 1), .pad_end = name_has(net, "asym"),
-                              .channel_add = -1, .residual = -1};
+    const drl_conv_cfg cfg = {.out = dim(net, "weight", 0),
+                              .k = dim(net, "weight", 2),
+                              .stride = (size_t)setting(net, "stride", 1),
+                              .pad_end = name_has(net, "asym"),
+                              .channel_add = -1,
+                              .residual = -1};
     finish(net, drl_op_conv(net->g, golden_input(net, "x"), CASE, &cfg));
 }
 
@@ -113,7 +118,8 @@ static void build_nt_xent(golden_net *net) {
     golden_root(net, drl_op_nt_xent(net->g, z1, z2, setting(net, "temperature", 0.5)), 1);
 }
 
-/* ---- Blocks -------------------------------------------------------------------------------------------------------------- */
+/* ---- Blocks
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void build_attention(golden_net *net) {
     finish(net, drl_attention_block(net->g, golden_input(net, "x"), CASE));
@@ -149,7 +155,8 @@ static void build_transformer(golden_net *net) {
     finish(net, drl_transformer_block(net->g, x, CASE, (size_t)setting(net, "heads", 1), dim(net, "w1", 0)));
 }
 
-/* ---- Cases ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Cases
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *prefix;
@@ -196,9 +203,17 @@ static bool run_case(golden *gd, const char *group) {
         char grads[GOLDEN_NAME + 8], after[GOLDEN_NAME + 8];
         snprintf(grads, sizeof grads, "%sgrad_", group);
         snprintf(after, sizeof after, "%safter_", group);
-        golden_net net = {.gd = gd, .inputs = group, .outputs = group, .params = group, .grads = grads, .after = after,
-                          .strip = strlen(CASE "."), .batch = batch_of(gd, group), .training = !strstr(group, "eval"),
-                          .backward = golden_has_prefix(gd, grads), .build = ops[i].build};
+        golden_net net = {.gd = gd,
+                          .inputs = group,
+                          .outputs = group,
+                          .params = group,
+                          .grads = grads,
+                          .after = after,
+                          .strip = strlen(CASE "."),
+                          .batch = batch_of(gd, group),
+                          .training = !strstr(group, "eval"),
+                          .backward = golden_has_prefix(gd, grads),
+                          .build = ops[i].build};
         golden_net_run(&net);
         return true;
     }

@@ -1,4 +1,5 @@
-/* optim.safetensors: some steps of an optimiser on tensors p0, p1, ... with given gradients.          [vectors, 10, 11] */
+/* optim.safetensors: some steps of an optimiser on tensors p0, p1, ... with given gradients.          [vectors, 10, 11]
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +61,8 @@ static void configure(optim_case *c, drl_optim *o) {
                                .clip = golden_setting(c->gd, -1, "%sclip", c->group),
                                .weight_decay = golden_setting(c->gd, 0, "%sweight_decay", c->group),
                                .ema = golden_find(c->gd, "%sema_decay", c->group) ? drl_optim_published().ema : 0};
-    if (drl_optim_init(o, &cfg, c->params, c->n, &err) != DRL_OK) golden_complain(c->gd, "%s: %s", c->group, err.message);
+    if (drl_optim_init(o, &cfg, c->params, c->n, &err) != DRL_OK)
+        golden_complain(c->gd, "%s: %s", c->group, err.message);
     o->step = (uint64_t)first;
     o->ema_updates = (uint64_t)golden_setting(c->gd, 0, "%sema_first", c->group);
 }
