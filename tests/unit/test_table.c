@@ -158,7 +158,7 @@ static void provenance(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_DIRECTORY(three_formats), IN_DIRECTORY(many_rows),      IN_DIRECTORY(whole_files),
+        IN_DIRECTORY(three_formats), IN_DIRECTORY(alignment), IN_DIRECTORY(many_rows),     IN_DIRECTORY(whole_files),
         IN_DIRECTORY(directories),   cmocka_unit_test(provenance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
