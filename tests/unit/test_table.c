@@ -81,9 +81,9 @@ static void alignment(void **state) {
     assert_int_equal(drl_table_new(&t, "A", 3, head, NULL), DRL_OK);
     assert_int_equal(drl_table_add(t, row1, NULL), DRL_OK);
     assert_int_equal(drl_table_add(t, row2, NULL), DRL_OK);
-    assert_int_equal(drl_table_write(t, in("a"), NULL), DRL_OK);
+    assert_int_equal(drl_table_write(t, in("t"), NULL), DRL_OK);
     drl_table_free(t);
-    assert_file("a.md", "**A**\n\n| code | MLP | verdict |\n| --- | ---: | --- |\n"
+    assert_file("t.md", "**A**\n\n| code | MLP | verdict |\n| --- | ---: | --- |\n"
                         "| t = 0 | -1.5 \u00b1 0.3 | 7 |\n| t = 1 | \u2013 | none |\n");
 }
 
