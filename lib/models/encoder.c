@@ -18,8 +18,9 @@ drl_tensor drl_encoder(drl_graph *g, drl_tensor x, drl_tensor t, const drl_encod
     size_t widths[3], in = drl_graph_shape(g, x).c, n = (cfg->depth - 4) / 6;
     if (cfg->depth < 10 || (cfg->depth - 4) % 6 != 0)
         return drl_graph_fail(g, DRL_ERR_CONFIG, "encoder: depth %zu is not 6 n + 4 with n >= 1", cfg->depth);
-    drl_encoder_widths(cfg, widths);
-    if (!(cfg->width >= 0) || widths[0] == 0)
+    if (cfg->width >= 0 && cfg->width < 1e6) drl_encoder_widths(cfg, widths);
+    else widths[0] = 0;
+    if (widths[0] == 0)
         return drl_graph_fail(g, DRL_ERR_CONFIG, "encoder: width %g leaves no channels", cfg->width);
     drl_tensor temb = drl_time_embedding(g, t, "encoder.time", TIME_FREQUENCIES, DRL_TIME_VE);
     drl_tensor a = drl_op_silu(g, temb);

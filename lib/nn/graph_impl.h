@@ -42,7 +42,7 @@ struct drl_graph {
     drl_op_bufs *bufs; /* n_nodes * max_shards */
     size_t *saved_at;  /* n_nodes: offset of `saved` in the block */
     drl_arena *scratch; /* one per thread */
-    size_t scratch_bytes;
+    size_t n_scratch, scratch_bytes;
     call *forward, *backward;
     size_t n_forward, n_backward;
     double *block_norm; /* of drl_graph_collect */

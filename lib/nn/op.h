@@ -25,7 +25,8 @@ typedef struct drl_run {
 typedef struct drl_op_bufs {
     drl_real *x[DRL_MAX_IN], *y;   /* values of inputs and output                                                   */
     drl_real *dx[DRL_MAX_IN], *dy; /* gradients; dx[i] is NULL where input i needs none                             */
-    bool add[DRL_MAX_IN];          /* dx[i] holds an earlier contribution: add to it; else write it                 */
+    bool add[DRL_MAX_IN];          /* dx[i] holds an earlier contribution: add to it; else write it. One tensor may be
+                                      several inputs, so dx[0] is written first, then dx[1], and so on           */
     drl_real *w[DRL_MAX_PARAM];    /* parameters (running statistics may be written, by shard 0, after a barrier)   */
     drl_real *dw[DRL_MAX_PARAM];   /* this shard's gradient of trained parameters, to be added to; NULL for others  */
     drl_real *saved;               /* saved_per_image reals an image + saved_per_shard reals                        */
@@ -58,6 +59,7 @@ typedef struct drl_node {
     const drl_op_type *type;
     drl_op_cfg cfg;
     int n_in, in[DRL_MAX_IN], out, n_param, param[DRL_MAX_PARAM];
+    unsigned stops; /* bit i: no gradient flows to input i (targets, masks, factors) */
     drl_shape xs[DRL_MAX_IN], ys; /* shapes of the inputs and the output, per image */
     size_t saved_per_image, saved_per_shard;
     size_t partials;      /* doubles a shard contributes to the whole-batch part */

@@ -4,6 +4,8 @@
  *   W = softmax_rows(a Q K^T),  Y = W V
  *   dV = W^T dY,  dW = dY V^T,  dS = W (dW - rowsum(dW W)),  dQ = a dS K,  dK = a dS^T Q
  * W is not stored: backward computes it again from Q and K, which costs one product and saves P^2 numbers an image. */
+#include <string.h>
+
 #include "drl/blas.h"
 #include "drl/ops.h"
 #include "nn/op.h"
@@ -71,11 +73,11 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
             size_t at = n * P * C + h * d;
             const drl_real *q = b->x[0] + at, *k = b->x[1] + at, *v = b->x[2] + at, *dy = b->dy + at;
             find_weights(weights, q, k, P, C, d);
-            if (b->dx[2]) drl_gemm(true, false, P, d, P, 1, weights, P, dy, C, b->add[2], b->dx[2] + at, C);
             drl_gemm(false, true, P, P, d, 1, dy, C, v, C, 0, dw, P);
             softmax_backward(dw, weights, P);
             if (b->dx[0]) drl_gemm(false, false, P, d, P, a, dw, P, k, C, b->add[0], b->dx[0] + at, C);
             if (b->dx[1]) drl_gemm(true, false, P, d, P, a, dw, P, q, C, b->add[1], b->dx[1] + at, C);
+            if (b->dx[2]) drl_gemm(true, false, P, d, P, 1, weights, P, dy, C, b->add[2], b->dx[2] + at, C);
         }
 }
 
@@ -83,7 +85,10 @@ static const drl_op_type attention_type = {"attention", 1, 1, 1u << 0 | 1u << 1 
 
 drl_tensor drl_op_attention(drl_graph *g, drl_tensor q, drl_tensor k, drl_tensor v, size_t heads) {
     if (drl_graph_failed(g)) return -1;
-    drl_shape s = drl_graph_shape(g, q);
+    drl_shape s = drl_graph_shape(g, q), ks = drl_graph_shape(g, k), vs = drl_graph_shape(g, v);
+    if (memcmp(&s, &ks, sizeof s) != 0 || memcmp(&s, &vs, sizeof s) != 0)
+        return drl_graph_fail(g, DRL_ERR_SHAPE, "attention: queries %zux%zux%zu, keys %zux%zux%zu, values %zux%zux%zu",
+                              s.h, s.w, s.c, ks.h, ks.w, ks.c, vs.h, vs.w, vs.c);
     if (heads == 0 || s.c % heads)
         return drl_graph_fail(g, DRL_ERR_SHAPE, "attention: %zu channels cannot be cut into %zu heads", s.c, heads);
     drl_node nd = {.type = &attention_type, .in = {q, k, v}, .n_in = 3, .cfg = {.heads = heads}};

@@ -45,9 +45,11 @@ static void find_statistics(const drl_node *nd, const drl_op_bufs *b, const drl_
     size_t C = nd->ys.c;
     double M = (double)(run->batch * nd->ys.h * nd->ys.w), m = nd->cfg.momentum;
     for (size_t c = 0; c < C; c++) {
-        double mean = (double)b->w[2][c], var = (double)b->w[3][c];
-        if (nd->cfg.training) {
-            double m2;
+        double mean, var, m2;
+        if (!nd->cfg.training) {
+            mean = (double)b->w[2][c];
+            var = (double)b->w[3][c];
+        } else { /* the running values belong to shard 0 here: no one else may look at them */
             combine(nd, b, run, c, &mean, &m2);
             var = m2 / M;
             if (run->shard == 0) {
@@ -135,6 +137,7 @@ static const drl_op_type batch_norm_eval_type = {"batch_norm_eval", 1, 2, 1u << 
 
 drl_tensor drl_op_batch_norm(drl_graph *g, drl_tensor x, const char *name, double eps, double momentum, int act) {
     if (drl_graph_failed(g)) return -1;
+    if (act != 0 && act != 'r') return drl_graph_fail(g, DRL_ERR_CONFIG, "%s: no activation '%c' here", name, act);
     drl_shape s = drl_graph_shape(g, x);
     const drl_graph_cfg *cfg = drl_graph_config(g);
     drl_node nd = {.type = cfg->training ? &batch_norm_train_type : &batch_norm_eval_type, .in = {x}, .n_in = 1};

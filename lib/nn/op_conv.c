@@ -61,6 +61,8 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     drl_conv_dims d = dims_of(nd);
     int va = addend_at(nd), ra = residual_at(nd);
 
+    drl_conv_backward_weight(b->dw[0], b->x[0], b->dy, scale, &d, run->n, run->scratch);
+    if (b->dx[0]) drl_conv_backward_data(b->dx[0], b->dy, b->w[0], scale, b->add[0], &d, run->n, run->scratch);
     /* dv[n] = scale sum over pixels of dy; dbias = sum over n of the same. */
     drl_real *restrict sum = drl_arena_take(run->scratch, C * sizeof *sum), *restrict dbias = b->dw[1];
     for (size_t n = 0; n < run->n; n++) {
@@ -80,8 +82,6 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
         else
             for (size_t i = 0; i < size; i++) dr[i] = scale * dy[i];
     }
-    drl_conv_backward_weight(b->dw[0], b->x[0], b->dy, scale, &d, run->n, run->scratch);
-    if (b->dx[0]) drl_conv_backward_data(b->dx[0], b->dy, b->w[0], scale, b->add[0], &d, run->n, run->scratch);
 }
 
 static const drl_op_type conv_type = {"conv", 1, 1, 1u << 0, forward, backward};

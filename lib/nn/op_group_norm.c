@@ -124,6 +124,9 @@ drl_tensor drl_op_group_norm(drl_graph *g, drl_tensor x, const char *name, size_
     drl_shape s = drl_graph_shape(g, x);
     if (groups == 0 || s.c % groups != 0)
         return drl_graph_fail(g, DRL_ERR_SHAPE, "%s: %zu channels cannot be cut into %zu groups", name, s.c, groups);
+    if (act != 0 && act != 's') return drl_graph_fail(g, DRL_ERR_CONFIG, "%s: no activation '%c' here", name, act);
+    if (!(dropout >= 0 && dropout < 1))
+        return drl_graph_fail(g, DRL_ERR_CONFIG, "%s: dropout rate %g is not in [0, 1)", name, dropout);
     const drl_graph_cfg *cfg = drl_graph_config(g);
     double p = cfg->training ? dropout : 0;
     drl_node nd = {.type = &group_norm_type, .in = {x}, .n_in = 1};

@@ -1,4 +1,5 @@
 /* Losses per image and the variational code.                                            [science, 3; vectors, 9, 11] */
+#include <assert.h>
 #include <string.h>
 
 #include "drl/ops.h"
@@ -122,6 +123,7 @@ static void cross_entropy_forward(const drl_node *nd, const drl_op_bufs *b, cons
     size_t C = nd->xs[0].c;
     for (size_t n = 0; n < run->n; n++) {
         const drl_real *x = b->x[0] + n * C;
+        assert(b->x[1][n] >= 0 && b->x[1][n] < (drl_real)C);
         b->y[n] = (drl_real)(log_sum_exp(x, C) - (double)x[(size_t)b->x[1][n]]);
     }
 }
@@ -157,7 +159,7 @@ drl_tensor drl_op_dsm_loss(drl_graph *g, drl_tensor score, drl_tensor noise, drl
     drl_shape a = drl_graph_shape(g, score), b = drl_graph_shape(g, noise);
     if (memcmp(&a, &b, sizeof a) != 0 || !is_scalar(g, s) || !is_scalar(g, weight))
         return drl_graph_fail(g, DRL_ERR_SHAPE, "dsm_loss: score and noise differ in shape, or s, weight are no scalars");
-    drl_node nd = {.type = &dsm_type, .in = {score, noise, s, weight}, .n_in = 4};
+    drl_node nd = {.type = &dsm_type, .in = {score, noise, s, weight}, .n_in = 4, .stops = 14u};
     return drl_graph_append(g, &nd, scalar, NULL);
 }
 
@@ -170,7 +172,7 @@ drl_tensor drl_op_reparameterise(drl_graph *g, drl_tensor ml, drl_tensor noise) 
     drl_shape a = drl_graph_shape(g, ml), b = drl_graph_shape(g, noise);
     if (a.h != 1 || a.w != 1 || a.c != 2 * b.c || drl_shape_size(b) != b.c)
         return drl_graph_fail(g, DRL_ERR_SHAPE, "reparameterise: want vectors of 2 d and d numbers");
-    drl_node nd = {.type = &reparameterise_type, .in = {ml, noise}, .n_in = 2};
+    drl_node nd = {.type = &reparameterise_type, .in = {ml, noise}, .n_in = 2, .stops = 1u << 1};
     return drl_graph_append(g, &nd, b, NULL);
 }
 
@@ -185,6 +187,6 @@ drl_tensor drl_op_cross_entropy(drl_graph *g, drl_tensor logits, drl_tensor labe
     drl_shape a = drl_graph_shape(g, logits);
     if (a.h != 1 || a.w != 1 || !is_scalar(g, labels))
         return drl_graph_fail(g, DRL_ERR_SHAPE, "cross_entropy: want vectors of logits and one label an image");
-    drl_node nd = {.type = &cross_entropy_type, .in = {logits, labels}, .n_in = 2};
+    drl_node nd = {.type = &cross_entropy_type, .in = {logits, labels}, .n_in = 2, .stops = 1u << 1};
     return drl_graph_append(g, &nd, scalar, NULL);
 }

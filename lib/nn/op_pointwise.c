@@ -101,6 +101,6 @@ drl_tensor drl_op_add(drl_graph *g, drl_tensor a, drl_tensor b, double scale) {
 drl_tensor drl_op_scale_images(drl_graph *g, drl_tensor x, drl_tensor k) {
     if (drl_shape_size(drl_graph_shape(g, k)) != 1)
         return drl_graph_fail(g, DRL_ERR_SHAPE, "scale_images: the factor must be a scalar per image");
-    drl_node nd = {.type = &scale_type, .in = {x, k}, .n_in = 2};
+    drl_node nd = {.type = &scale_type, .in = {x, k}, .n_in = 2, .stops = 1u << 1};
     return drl_graph_append(g, &nd, drl_graph_shape(g, x), NULL);
 }

@@ -16,12 +16,17 @@ typedef struct interval {
     size_t *at;        /* receives the place */
 } interval;
 
+/* Whether the node's gradient reaches its input k, given that the input needs one. */
+static bool flows(const drl_node *nd, int k) {
+    return !(nd->stops >> k & 1);
+}
+
 static void needs(drl_graph *g) {
     for (size_t i = 0; i < g->n_tensors; i++) g->tensors[i].needs_grad = g->tensors[i].want_gradient;
     for (size_t i = 0; i < g->n_nodes; i++) {
         const drl_node *nd = &g->nodes[i];
         bool any = false;
-        for (int k = 0; k < nd->n_in; k++) any |= g->tensors[nd->in[k]].needs_grad;
+        for (int k = 0; k < nd->n_in; k++) any |= flows(nd, k) && g->tensors[nd->in[k]].needs_grad;
         for (int k = 0; k < nd->n_param; k++) any |= g->params->list[nd->param[k]].trained;
         g->tensors[nd->out].needs_grad = any && nd->type->backward;
     }
@@ -30,7 +35,8 @@ static void needs(drl_graph *g) {
     for (size_t i = g->n_nodes; i-- > 0;) {
         const drl_node *nd = &g->nodes[i];
         if (!g->tensors[nd->out].has_grad || !nd->type->backward) continue;
-        for (int k = 0; k < nd->n_in; k++) g->tensors[nd->in[k]].has_grad |= g->tensors[nd->in[k]].needs_grad;
+        for (int k = 0; k < nd->n_in; k++)
+            g->tensors[nd->in[k]].has_grad |= flows(nd, k) && g->tensors[nd->in[k]].needs_grad;
     }
 }
 
@@ -60,7 +66,7 @@ static size_t lifetimes(drl_graph *g, interval *iv) {
         for (int k = 0; k < nd->n_in; k++) {
             bool read_again = back && (nd->type->backward_reads >> k & 1);
             last[nd->in[k]] = later(last[nd->in[k]], read_again ? 2 * K - i : i);
-            if (back && 2 * K - i < born[nd->in[k]]) born[nd->in[k]] = 2 * K - i;
+            if (back && flows(nd, k) && 2 * K - i < born[nd->in[k]]) born[nd->in[k]] = 2 * K - i;
         }
         if (back && (nd->type->backward_reads & DRL_READS_Y)) last[nd->out] = later(last[nd->out], 2 * K - i);
     }
@@ -143,7 +149,7 @@ static drl_status tables(drl_graph *g, drl_err *err) {
             for (int k = 0; k < nd->n_in; k++) {
                 const tensor *x = &g->tensors[nd->in[k]];
                 b->x[k] = base + x->value_at;
-                b->dx[k] = back && x->grad_at != NO_PLACE ? base + x->grad_at : NULL;
+                b->dx[k] = back && flows(nd, k) && x->grad_at != NO_PLACE ? base + x->grad_at : NULL;
             }
             b->y = base + g->tensors[nd->out].value_at;
             b->dy = g->tensors[nd->out].grad_at != NO_PLACE ? base + g->tensors[nd->out].grad_at : NULL;
@@ -211,6 +217,7 @@ drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err) {
         if (err) *err = g->error;
         return g->error.status;
     }
+    if (g->n_nodes == 0) return drl_fail(err, DRL_ERR_CONFIG, "graph: there is nothing to compute");
     assert(g->params->value && "allocate the parameters first");
     drl_graph_unplan(g);
     g->team = team;
@@ -219,6 +226,7 @@ drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err) {
     if (st == DRL_OK) st = tables(g, err);
     size_t threads = drl_threads_count(team);
     if (st == DRL_OK) st = drl_alloc(&g->scratch, threads, sizeof *g->scratch, "scratch", err);
+    g->n_scratch = st == DRL_OK ? threads : 0;
     for (size_t t = 0; st == DRL_OK && t < threads; t++)
         st = drl_arena_init(&g->scratch[t], g->scratch_bytes, "scratch", err);
     if (st == DRL_OK) schedule(g);
@@ -227,8 +235,8 @@ drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err) {
 }
 
 void drl_graph_unplan(drl_graph *g) {
-    if (g->scratch)
-        for (size_t t = 0; t < drl_threads_count(g->team); t++) drl_arena_free(&g->scratch[t]);
+    for (size_t t = 0; t < g->n_scratch; t++) drl_arena_free(&g->scratch[t]); /* the team may be gone by now */
+    g->n_scratch = 0;
     void **owned[] = {(void **)&g->memory,   (void **)&g->shard_grads, (void **)&g->partials, (void **)&g->bufs,
                       (void **)&g->saved_at, (void **)&g->scratch,     (void **)&g->forward,  (void **)&g->backward,
                       (void **)&g->block_norm, (void **)&g->profile};

@@ -16,7 +16,7 @@ static inline drl_real drl_exp(drl_real x) {
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to the nearest integer */
-    float n = (x * 1.44269504088896341f + magic) - magic;
+    float shifted = x * 1.44269504088896341f + magic, n = shifted - magic;
     float r = (x - n * 0.693145751953125f) - n * 1.42860682030941723e-6f;
     float p = 1.0f / 5040;
     p = p * r + 1.0f / 720;
@@ -26,8 +26,10 @@ static inline drl_real drl_exp(drl_real x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    int32_t bits = ((int32_t)n + 127) * (1 << 23);
+    uint32_t bits; /* the low bits of `shifted` are n: no conversion, which NaN would make undefined */
     float two_n;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127u) << 23;
     memcpy(&two_n, &bits, sizeof two_n);
     return p * two_n;
 #endif

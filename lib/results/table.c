@@ -145,7 +145,17 @@ static const char *cell(const drl_table *t, size_t row, size_t column) {
     return t->cells.v[row * t->columns + column];
 }
 
-/* First column to the left, numbers to the right. */
+/* Whether a column goes to the right: every cell below its head starts as a number does, or stands for a missing one. */
+static bool is_numeric(const drl_table *t, size_t column) {
+    size_t rows = t->cells.n / t->columns;
+    for (size_t r = 1; r < rows; r++) {
+        const char *text = cell(t, r, column);
+        bool missing = strcmp(text, "\u2013") == 0 || text[0] == '\0', sign = strchr("+-", text[0]) != NULL;
+        if (!missing && !(text[sign] >= '0' && text[sign] <= '9')) return false;
+    }
+    return rows > 1;
+}
+
 static void write_markdown(FILE *f, const drl_table *t) {
     fputs("**", f);
     put_escaped(f, t->title, markdown);
@@ -156,7 +166,7 @@ static void write_markdown(FILE *f, const drl_table *t) {
             put_escaped(f, cell(t, r, c), markdown);
         }
         fputs(" |\n", f);
-        for (size_t c = 0; r == 0 && c < t->columns; c++) fputs(c ? " ---: |" : "| --- |", f);
+        for (size_t c = 0; r == 0 && c < t->columns; c++) fprintf(f, "%s %s |", c ? "" : "|", is_numeric(t, c) ? "---:" : "---");
         if (r == 0) fputc('\n', f);
     }
     for (size_t i = 0; i < t->notes.n; i++) {
@@ -176,8 +186,8 @@ static void write_csv(FILE *f, const drl_table *t) {
 static void write_latex(FILE *f, const drl_table *t) {
     fputs("% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\caption{", f);
     put_escaped(f, t->title, latex);
-    fputs("}\n\\begin{tabular}{l", f);
-    for (size_t c = 1; c < t->columns; c++) fputc('r', f);
+    fputs("}\n\\begin{tabular}{", f);
+    for (size_t c = 0; c < t->columns; c++) fputc(is_numeric(t, c) ? 'r' : 'l', f);
     fputs("}\n\\toprule\n", f);
     for (size_t r = 0; r < t->cells.n / t->columns; r++) {
         for (size_t c = 0; c < t->columns; c++) {

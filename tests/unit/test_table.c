@@ -60,16 +60,31 @@ static void three_formats(void **state) {
     drl_err err = {0};
     if (drl_table_write(t, in("t"), &err) != DRL_OK) fail_msg("%s", err.message);
     drl_table_free(t);
-    assert_file("t.md", "**Test #1**\n\n| method | accuracy, % |\n| --- | ---: |\n"
+    assert_file("t.md", "**Test #1**\n\n| method | accuracy, % |\n| --- | --- |\n"
                         "| k\\_nn \\| x | 81.2 \u00b1 0.3 |\n| say \"no\" | a\\\\b & 5 % |\n| two<br>lines |  |\n"
                         "\nOne seed.\n");
     assert_file("t.csv", "method,\"accuracy, %\"\nk_nn | x,81.2 \u00b1 0.3\n\"say \"\"no\"\"\",a\\b & 5 %\n"
                          "\"two\nlines\",\n");
     assert_file("t.tex", "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\caption{Test \\#1}\n"
-                         "\\begin{tabular}{lr}\n\\toprule\nmethod & accuracy, \\% \\\\\n\\midrule\n"
+                         "\\begin{tabular}{ll}\n\\toprule\nmethod & accuracy, \\% \\\\\n\\midrule\n"
                          "k\\_nn $|$ x & 81.2 $\\pm$ 0.3 \\\\\nsay ''no'' & a\\textbackslash{}b \\& 5 \\% \\\\\n"
                          "two lines &  \\\\\n\\bottomrule\n\\end{tabular}\n\n\\footnotesize One seed.\n"
                          "\\end{table}\n");
+}
+
+/* Columns of numbers, with missing ones, go to the right; a single word sends a column to the left. */
+static void alignment(void **state) {
+    (void)state;
+    const char *head[] = {"code", "MLP", "verdict"}, *row1[] = {"t = 0", "-1.5 \u00b1 0.3", "7"},
+               *row2[] = {"t = 1", "\u2013", "none"};
+    drl_table *t;
+    assert_int_equal(drl_table_new(&t, "A", 3, head, NULL), DRL_OK);
+    assert_int_equal(drl_table_add(t, row1, NULL), DRL_OK);
+    assert_int_equal(drl_table_add(t, row2, NULL), DRL_OK);
+    assert_int_equal(drl_table_write(t, in("t"), NULL), DRL_OK);
+    drl_table_free(t);
+    assert_file("t.md", "**A**\n\n| code | MLP | verdict |\n| --- | ---: | --- |\n"
+                        "| t = 0 | -1.5 \u00b1 0.3 | 7 |\n| t = 1 | \u2013 | none |\n");
 }
 
 static void many_rows(void **state) {
@@ -143,7 +158,7 @@ static void provenance(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_DIRECTORY(three_formats), IN_DIRECTORY(many_rows),      IN_DIRECTORY(whole_files),
+        IN_DIRECTORY(three_formats), IN_DIRECTORY(alignment), IN_DIRECTORY(many_rows),     IN_DIRECTORY(whole_files),
         IN_DIRECTORY(directories),   cmocka_unit_test(provenance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

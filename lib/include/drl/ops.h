@@ -29,7 +29,7 @@ drl_tensor drl_op_linear(drl_graph *g, drl_tensor x, const char *name, size_t ou
 drl_tensor drl_op_linear_named(drl_graph *g, drl_tensor x, const char *weight_name, const char *bias_name, size_t out,
                                drl_init weight, drl_init bias);
 
-/* ---- Normalisation; act: 0 none, 'r' ReLU, 's' SiLU applied to the result, in the same pass ---------------------- */
+/* ---- Normalisation; act, in the same pass: 0 none; group norm also 's' SiLU; batch norm also 'r' ReLU ------------- */
 
 /* y = act( weight (x - mean) / sqrt(var + eps) + bias ), mean and biased variance over the pixels and channels of one of
  * `groups` groups of consecutive channels of one image; then dropout of rate p where the graph trains and p > 0

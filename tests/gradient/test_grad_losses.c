@@ -1,0 +1,100 @@
+/* Gradients of the losses, with an upstream gradient and as roots of an objective. */
+#include "gradcheck.h"
+
+/* in: score, noise, s, weight */
+static drl_tensor dsm(gc_build *b) {
+    return drl_op_dsm_loss(b->g, b->in[0], b->in[1], b->in[2], b->in[3]);
+}
+
+static drl_tensor dsm_root(gc_build *b) {
+    gc_root(b, dsm(b), 0.3);
+    return -1;
+}
+
+static drl_tensor l1(gc_build *b) {
+    return drl_op_l1(b->g, b->in[0]);
+}
+
+static drl_tensor reparameterise(gc_build *b) {
+    return drl_op_reparameterise(b->g, b->in[0], b->in[1]);
+}
+
+static drl_tensor kl(gc_build *b) {
+    return drl_op_kl(b->g, b->in[0]);
+}
+
+static drl_tensor cross_entropy(gc_build *b) {
+    return drl_op_cross_entropy(b->g, b->in[0], b->in[1]);
+}
+
+/* arg: temperature */
+static drl_tensor nt_xent(gc_build *b) {
+    return drl_op_nt_xent(b->g, b->in[0], b->in[1] < 0 ? b->in[0] : b->in[1], b->arg[0]);
+}
+
+static drl_tensor nt_xent_root(gc_build *b) {
+    gc_root(b, nt_xent(b), 1);
+    return -1;
+}
+
+/* A variational objective: every loss reads what another one reads, a root is also an input, and two roots add up. */
+static drl_tensor variational(gc_build *b) {
+    drl_tensor ml = b->in[0], z = drl_op_reparameterise(b->g, ml, b->in[1]), kl_loss = drl_op_kl(b->g, ml);
+    gc_root(b, kl_loss, 0.1);
+    gc_root(b, drl_op_l1(b->g, z), -0.4);
+    gc_root(b, drl_op_cross_entropy(b->g, z, b->in[2]), 1.5);
+    gc_root(b, drl_op_silu(b->g, kl_loss), 2);
+    return drl_op_kl(b->g, drl_op_concat(b->g, z, z));
+}
+
+/* Noise, factors and weights that depend on an input: the loss passes its gradient to the score alone. */
+static drl_tensor dsm_stops(gc_build *b) {
+    drl_graph *g = b->g;
+    drl_tensor noise = drl_op_relu(g, b->in[1]), s = drl_op_silu(g, b->in[2]), weight = drl_op_silu(g, b->in[3]);
+    return drl_op_dsm_loss(g, b->in[0], noise, s, weight);
+}
+
+static drl_tensor reparameterise_stops(gc_build *b) {
+    return drl_op_reparameterise(b->g, b->in[0], drl_op_silu(b->g, b->in[1]));
+}
+
+#define FIXED(h, w, c)                                                                                                 \
+    { {h, w, c}, .fixed = true }
+#define STOPPED(h, w, c)                                                                                               \
+    { {h, w, c}, .stopped = true }
+
+static const gc_case cases[] = {
+    {.name = "dsm_loss", .build = dsm, .in = {{{3, 2, 5}}, FIXED(3, 2, 5), FIXED(1, 1, 1), FIXED(1, 1, 1)}},
+    {.name = "dsm_loss, tail", .build = dsm, .in = {{{33, 1, 1}}, FIXED(33, 1, 1), FIXED(1, 1, 1), FIXED(1, 1, 1)}},
+    {.name = "dsm_loss, runs",
+     .build = dsm,
+     .in = {{{3, 11, 33}}, FIXED(3, 11, 33), FIXED(1, 1, 1), FIXED(1, 1, 1)},
+     .most = 50},
+    {.name = "dsm_loss as root",
+     .build = dsm_root,
+     .in = {{{3, 2, 5}}, FIXED(3, 2, 5), FIXED(1, 1, 1), FIXED(1, 1, 1)}},
+    {.name = "dsm_loss stops gradients",
+     .build = dsm_stops,
+     .in = {{{3, 2, 5}}, STOPPED(3, 2, 5), STOPPED(1, 1, 1), STOPPED(1, 1, 1)}},
+    {.name = "reparameterise stops gradients", .build = reparameterise_stops, .in = {{{1, 1, 14}}, STOPPED(1, 1, 7)}},
+    {.name = "l1", .build = l1, .in = {{{1, 1, 17}, GC_AWAY}}},
+    {.name = "reparameterise", .build = reparameterise, .in = {{{1, 1, 14}}, FIXED(1, 1, 7)}},
+    {.name = "kl", .build = kl, .in = {{{1, 1, 34}}}},
+    {.name = "cross_entropy", .build = cross_entropy, .in = {{{1, 1, 7}}, {{1, 1, 1}, GC_LABEL, true, 7}}},
+    {.name = "cross_entropy, 1 class",
+     .build = cross_entropy,
+     .zero = true,
+     .in = {{{1, 1, 2}}, {{1, 1, 1}, GC_LABEL, true, 1}}},
+    {.name = "nt_xent", .build = nt_xent, .arg = {0.5}, .in = {{{1, 1, 7}}, {{1, 1, 7}}}},
+    {.name = "nt_xent, 17 numbers, cold", .build = nt_xent, .arg = {0.1}, .in = {{{1, 1, 17}}, {{1, 1, 17}}}},
+    {.name = "nt_xent as root", .build = nt_xent_root, .arg = {0.5}, .in = {{{1, 1, 5}}, {{1, 1, 5}}}},
+    {.name = "nt_xent, one side fixed", .build = nt_xent, .arg = {0.5}, .in = {{{1, 1, 5}}, FIXED(1, 1, 5)}},
+    {.name = "nt_xent of x with x", .build = nt_xent, .arg = {0.5}, .in = {{{1, 1, 3}}}},
+    {.name = "variational objective",
+     .build = variational,
+     .in = {{{1, 1, 10}}, FIXED(1, 1, 5), {{1, 1, 1}, GC_LABEL, true, 5}}},
+};
+
+int main(int argc, char **argv) {
+    return gc_main(argc, argv, "losses", cases, sizeof cases / sizeof *cases);
+}
