@@ -142,6 +142,7 @@ static void test_unusable(void **state) {
         const char *arguments;
         int status;
     } cases[] = {{"copy.safetensors", 2},
+                 {"empty.safetensors", 2},
                  {"absent", 2},
                  {"--if-present absent", 77},
                  {"--if-present copy.safetensors", 2},
