@@ -50,6 +50,7 @@ static void one_per_mille_off_zero(float *v, size_t count) {
 
 /* Writes the changed copy of tests/golden/SOURCE and returns golden's exit status on it. */
 static int run(const char *source, const change *c) {
+    static const float one = 1;
     char from[512], command[1600], name[256];
     drl_st *st;
     drl_st_writer *w;
@@ -69,7 +70,7 @@ static int run(const char *source, const change *c) {
         assert_int_equal(drl_st_add(w, name, t->dtype, t->rank, t->shape, t->data, &err), DRL_OK);
     }
     assert_true(found);
-    if (c->extra) assert_int_equal(drl_st_add(w, c->extra, "F32", 1, (size_t[]){1}, &(float){1}, &err), DRL_OK);
+    if (c->extra) assert_int_equal(drl_st_add(w, c->extra, "F32", 1, (size_t[]){1}, &one, &err), DRL_OK);
     assert_int_equal(drl_st_write(w, files_path("copy.safetensors"), &err), DRL_OK);
     drl_st_writer_free(w);
     drl_st_close(st);
