@@ -38,8 +38,25 @@ function(drl_add_program name lib)
   target_link_libraries(${name} PRIVATE ${lib})
 endfunction()
 
-# drl_add_test(name LABEL command...): a CTest test; exit status 77 means skipped.
+# drl_add_test(name LABEL command...): a CTest test; exit status 77 means skipped. Under the sanitizers an
+# allocation that is too large fails as it does without them: absurd sizes are among the tests.
 function(drl_add_test name label)
   add_test(NAME ${name} COMMAND ${ARGN})
   set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77)
+  if(CMAKE_C_FLAGS MATCHES "-fsanitize")
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT_MODIFICATION
+      "ASAN_OPTIONS=path_list_append:allocator_may_return_null=1;TSAN_OPTIONS=path_list_append:allocator_may_return_null=1")
+  endif()
+endfunction()
+
+# drl_add_experiment(name program args...): the test experiments.NAME runs the program at the build's scale. It uses all
+# processors and takes as long as it takes (CTest's own limit would be 25 minutes).
+function(drl_add_experiment name program)
+  set(dataset)
+  if(DRL_DATASET)
+    set(dataset --dataset ${DRL_DATASET})
+  endif()
+  drl_add_test(experiments.${name} experiments ${program} --scale ${DRL_SCALE} ${dataset} --out ${DRL_OUT} ${ARGN})
+  set_tests_properties(experiments.${name} PROPERTIES LABELS "experiments;${name}"
+    RUN_SERIAL ON TIMEOUT 31536000)
 endfunction()

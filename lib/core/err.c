@@ -1,6 +1,7 @@
 /* Status codes and one-line error messages (drl/err.h). */
 #include "drl/err.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,7 @@ drl_status drl_fail(drl_err *err, drl_status status, const char *fmt, ...) {
 
 drl_status drl_err_context(drl_err *err, drl_status status, const char *fmt, ...) {
     if (!err) return status;
+    assert(err->status != DRL_OK && "context for an error that was never reported");
     /* The context comes first; what no longer fits of the old message is cut at its end. */
     char old[sizeof err->message];
     memcpy(old, err->message, sizeof old);

@@ -29,10 +29,12 @@ drl_status drl_sha256_file(char hex[65], const char *path, drl_err *err) {
     unsigned char buf[1 << 16], digest[32];
     bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
     for (size_t got; ok && (got = fread(buf, 1, sizeof buf, f)) > 0;) ok = EVP_DigestUpdate(ctx, buf, got) == 1;
-    if (ferror(f)) st = drl_fail(err, DRL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+    if (ferror(f))
+        st = drl_fail(err, DRL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
     else if (!ok || EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
         st = drl_fail(err, DRL_ERR_MEMORY, "%s: cannot compute SHA-256", path);
-    else to_hex(hex, digest);
+    else
+        to_hex(hex, digest);
     EVP_MD_CTX_free(ctx);
     fclose(f);
     return st;

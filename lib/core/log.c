@@ -10,6 +10,13 @@
 #include <unistd.h>
 
 static bool is_quiet;
+static bool line_drawn; /* the terminal's cursor stands behind a progress line */
+
+/* Messages start on a clean line: wipes the progress line, which its next update draws again. */
+static void wipe_line(void) {
+    if (line_drawn) fputs("\r\033[K", stderr);
+    line_drawn = false;
+}
 
 void drl_log_quiet(bool quiet) {
     is_quiet = quiet;
@@ -26,6 +33,7 @@ void drl_log(const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
+    wipe_line();
     fprintf(stderr, "[%s] %s\n", clock, line);
 }
 
@@ -36,10 +44,19 @@ double drl_now(void) {
 }
 
 const char *drl_format_duration(char *buf, size_t size, double s) {
-    if (!(s < 360000.0)) snprintf(buf, size, s >= 360000.0 ? "%.0f h" : "?", s / 3600);
-    else if (s >= 3600) snprintf(buf, size, "%d h %02d min", (int)(s / 3600), (int)(s / 60) % 60);
-    else if (s >= 60) snprintf(buf, size, "%d min %02d s", (int)(s / 60), (int)s % 60);
-    else snprintf(buf, size, "%.1f s", s);
+    if (!isfinite(s)) {
+        snprintf(buf, size, "?");
+    } else if (s < 59.95) {
+        snprintf(buf, size, "%.1f s", s);
+    } else {
+        long long t = llround(s);
+        if (t < 3600)
+            snprintf(buf, size, "%lld min %02lld s", t / 60, t % 60);
+        else if (t < 360000)
+            snprintf(buf, size, "%lld h %02lld min", t / 3600, t / 60 % 60);
+        else
+            snprintf(buf, size, "%.0f h", s / 3600);
+    }
     return buf;
 }
 
@@ -57,7 +74,7 @@ void drl_progress_update(drl_progress *p, size_t done, size_t images, double los
     p->shown = now;
     char eta[32], shown_loss[32] = "";
     double per_step = spent / (double)(done > p->first ? done - p->first : 1);
-    drl_format_duration(eta, sizeof eta, per_step * (double)(p->total - done));
+    drl_format_duration(eta, sizeof eta, per_step * (double)(p->total > done ? p->total - done : 0));
     if (!isnan(loss)) snprintf(shown_loss, sizeof shown_loss, "  loss %.5g", loss);
     char line[256];
     snprintf(line, sizeof line, "%s: step %zu/%zu%s  %.0f images/s  ETA %s", p->label, done, p->total, shown_loss,
@@ -65,7 +82,7 @@ void drl_progress_update(drl_progress *p, size_t done, size_t images, double los
     if (p->terminal) {
         fprintf(stderr, "\r\033[K%s", line);
         fflush(stderr);
-        p->drawn = true;
+        line_drawn = true;
     } else {
         drl_log("%s", line);
     }
@@ -73,7 +90,7 @@ void drl_progress_update(drl_progress *p, size_t done, size_t images, double los
 
 double drl_progress_end(drl_progress *p, size_t done, double loss) {
     double spent = drl_now() - p->started, rate = spent > 0 ? p->items / spent : 0;
-    if (p->drawn) fputs("\r\033[K", stderr);
+    wipe_line();
     char took[32], shown_loss[32] = "";
     drl_format_duration(took, sizeof took, spent);
     if (!isnan(loss)) snprintf(shown_loss, sizeof shown_loss, ", loss %.5g", loss);

@@ -9,10 +9,10 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
-#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define POISON(p, n)   ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
 #else
-#define POISON(p, n) ((void)(p), (void)(n))
+#define POISON(p, n)   ((void)(p), (void)(n))
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 
@@ -28,13 +28,14 @@ bool drl_mul_size(size_t *out, size_t count, size_t size) {
 }
 
 size_t drl_align_count(size_t n, size_t size) {
+    assert(size > 0 && DRL_ALIGN % size == 0);
     size_t unit = DRL_ALIGN / size;
-    return unit < 2 ? n : (n + unit - 1) / unit * unit;
+    return (n + unit - 1) / unit * unit;
 }
 
 drl_status drl_alloc(void *out, size_t count, size_t size, const char *what, drl_err *err) {
     size_t bytes, total;
-    *(void **)out = NULL;
+    memcpy(out, &(void *){NULL}, sizeof(void *));
     if (!drl_mul_size(&bytes, count, size) || __builtin_add_overflow(bytes, (size_t)(2 * DRL_ALIGN - 1), &total))
         return drl_fail(err, DRL_ERR_MEMORY, "%s: %zu x %zu bytes is more than can be addressed", what, count, size);
     total = total / DRL_ALIGN * DRL_ALIGN;
@@ -44,14 +45,19 @@ drl_status drl_alloc(void *out, size_t count, size_t size, const char *what, drl
     ((header *)p)->bytes = bytes;
     atomic_fetch_add(&calls, 1);
     size_t now = atomic_fetch_add(&held, bytes) + bytes, old = atomic_load(&peak);
-    while (now > old && !atomic_compare_exchange_weak(&peak, &old, now)) {}
-    *(void **)out = p + DRL_ALIGN;
+    while (now > old && !atomic_compare_exchange_weak(&peak, &old, now)) {
+    }
+    unsigned char *data = p + DRL_ALIGN;
+    POISON(p, DRL_ALIGN);
+    POISON(data + bytes, total - DRL_ALIGN - bytes);
+    memcpy(out, &(void *){data}, sizeof(void *));
     return DRL_OK;
 }
 
 void drl_free(void *p) {
     if (!p) return;
     unsigned char *block = (unsigned char *)p - DRL_ALIGN;
+    UNPOISON(block, DRL_ALIGN);
     atomic_fetch_sub(&held, ((header *)block)->bytes);
     free(block);
 }
@@ -62,7 +68,9 @@ drl_mem_stats drl_mem_get_stats(void) {
 
 drl_status drl_arena_init(drl_arena *a, size_t size, const char *what, drl_err *err) {
     *a = (drl_arena){0};
-    size = (size + DRL_ALIGN - 1) / DRL_ALIGN * DRL_ALIGN;
+    if (__builtin_add_overflow(size, (size_t)(DRL_ALIGN - 1), &size))
+        return drl_fail(err, DRL_ERR_MEMORY, "%s: the size asked for is more than can be addressed", what);
+    size = size / DRL_ALIGN * DRL_ALIGN;
     drl_status st = drl_alloc(&a->base, size, 1, what, err);
     if (st == DRL_OK) {
         a->size = size;

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ struct drl_threads {
     void (*fn)(void *, size_t);
     void *arg;
     int quit;
+    bool running;
 };
 
 typedef struct member_arg {
@@ -84,8 +86,8 @@ size_t drl_threads_available(void) {
     return n > 0 ? (size_t)n : 1;
 }
 
-drl_status drl_threads_open(drl_threads **out, size_t n, drl_err *err) {
-    *out = NULL;
+drl_status drl_threads_open(drl_threads **team, size_t n, drl_err *err) {
+    *team = NULL;
     if (n == 0) n = drl_threads_available();
     if (n > 1024) return drl_fail(err, DRL_ERR_CONFIG, "%zu threads asked for, at most 1024 are allowed", n);
     drl_threads *t;
@@ -106,7 +108,7 @@ drl_status drl_threads_open(drl_threads **out, size_t n, drl_err *err) {
         }
         t->count = m + 1;
     }
-    *out = t;
+    *team = t;
     return DRL_OK;
 failed:
     drl_threads_close(t);
@@ -130,8 +132,11 @@ size_t drl_threads_count(const drl_threads *t) {
 }
 
 void drl_threads_run(drl_threads *t, void (*fn)(void *, size_t), void *arg) {
+    assert(!t->running && "a run inside a run of the same team");
+    t->running = true;
     if (t->count == 1) {
         fn(arg, 0);
+        t->running = false;
         return;
     }
     t->fn = fn;
@@ -141,6 +146,7 @@ void drl_threads_run(drl_threads *t, void (*fn)(void *, size_t), void *arg) {
     gate_advance(&t->start);
     fn(arg, 0);
     gate_wait(&t->finish, seen);
+    t->running = false;
 }
 
 void drl_threads_barrier(drl_threads *t) {

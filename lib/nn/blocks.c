@@ -45,7 +45,7 @@ drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const
     drl_init w1 = drl_init_fan_in(in, 9), w2 = drl_init_fan_in(out, 9), ws = drl_init_fan_in(in, 1);
     drl_tensor h = drl_op_batch_norm(g, x, JOIN(name, "bn1"), 1e-5, 0.1, 'r');
     h = drl_op_conv(g, h, JOIN(name, "conv1"),
-                    &(drl_conv_cfg){.out = out, .k = 3, .stride = stride, .weight = w1, .bias = w1, .residual = -1,
+                    &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .weight = w1, .bias = w1, .residual = -1,
                                     .channel_add = time_addend(g, act_temb, name, out)});
     h = drl_op_batch_norm(g, h, JOIN(name, "bn2"), 1e-5, 0.1, 'r');
     drl_tensor shortcut = x;
@@ -54,7 +54,7 @@ drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const
                                &(drl_conv_cfg){.out = out, .k = 1, .stride = stride, .weight = ws, .bias = ws,
                                                .channel_add = -1, .residual = -1});
     drl_tensor y = drl_op_conv(g, h, JOIN(name, "conv2"),
-                               &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .weight = w2, .bias = w2,
+                               &(drl_conv_cfg){.out = out, .k = 3, .stride = stride, .weight = w2, .bias = w2,
                                                .channel_add = -1, .residual = shortcut});
     return y;
 }
@@ -104,4 +104,25 @@ drl_tensor drl_attention_block(drl_graph *g, drl_tensor x, const char *name) {
     cfg.residual = x;
     cfg.scale = sqrt(0.5);
     return drl_op_conv(g, h, JOIN(name, "out"), &cfg);
+}
+
+/* One of a transformer's linear maps, its parameters NAME.wI and NAME.bI. */
+static drl_tensor map(drl_graph *g, drl_tensor x, const char *name, char which, size_t out) {
+    const char weight[] = {'w', which, 0}, bias[] = {'b', which, 0};
+    return drl_op_linear_named(g, x, JOIN(name, weight), JOIN(name, bias), out,
+                               drl_init_fan_avg(drl_graph_shape(g, x).c, out, 1, 1), drl_init_zero());
+}
+
+drl_tensor drl_self_attention(drl_graph *g, drl_tensor x, const char *name, size_t heads) {
+    size_t D = drl_graph_shape(g, x).c;
+    drl_tensor q = map(g, x, name, 'q', D), k = map(g, x, name, 'k', D), v = map(g, x, name, 'v', D);
+    return map(g, drl_op_attention(g, q, k, v, heads), name, 'o', D);
+}
+
+drl_tensor drl_transformer_block(drl_graph *g, drl_tensor x, const char *name, size_t heads, size_t hidden) {
+    drl_tensor h = drl_op_add(g, x, drl_self_attention(g, x, name, heads), 1);
+    h = drl_op_layer_norm(g, h, JOIN(name, "g1"), JOIN(name, "e1"), 1e-5);
+    drl_tensor f = drl_op_relu(g, map(g, h, name, '1', hidden));
+    f = map(g, f, name, '2', drl_graph_shape(g, x).c);
+    return drl_op_layer_norm(g, drl_op_add(g, h, f, 1), JOIN(name, "g2"), JOIN(name, "e2"), 1e-5);
 }

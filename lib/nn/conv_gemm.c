@@ -64,13 +64,13 @@ static void roll(drl_real *restrict x, const drl_real *restrict col, const drl_c
     }
 }
 
-size_t drl_conv_scratch(const drl_conv_dims *d) {
+size_t drl_conv_gemm_scratch(const drl_conv_dims *d) {
     size_t c = d->cin > d->cout ? d->cin : d->cout, taps = d->k * d->k;
     return (block_rows(d) * (d->wo > d->w ? d->wo : d->w) * taps * c + taps * d->cin * d->cout) * sizeof(drl_real) +
            4 * DRL_ALIGN;
 }
 
-void drl_conv_forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,
+void drl_conv_gemm_forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,
                       size_t n, drl_arena *scratch) {
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho;
     if (is_pointwise(d)) {
@@ -107,7 +107,7 @@ static void backward_data_same(drl_real *dx, const drl_real *dy, const drl_real 
     }
 }
 
-void drl_conv_backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
+void drl_conv_gemm_backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
                             const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho, mark = drl_arena_mark(scratch);
     if (is_pointwise(d)) {
@@ -127,7 +127,7 @@ void drl_conv_backward_data(drl_real *dx, const drl_real *dy, const drl_real *w,
     drl_arena_release(scratch, mark);
 }
 
-void drl_conv_backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,
+void drl_conv_gemm_backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,
                               const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho;
     if (is_pointwise(d)) {

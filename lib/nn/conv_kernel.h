@@ -4,6 +4,8 @@
 #ifndef DRL_NN_CONV_KERNEL_H
 #define DRL_NN_CONV_KERNEL_H
 
+#include <stdbool.h>
+
 #include "drl/mem.h"
 #include "drl/real.h"
 
@@ -11,17 +13,26 @@ typedef struct drl_conv_dims {
     size_t h, w, cin, ho, wo, cout, k, stride, pad;
 } drl_conv_dims;
 
-/* y += alpha * conv(x, w): y (n, ho, wo, cout) holds bias, residual and the like already. */
-void drl_conv_forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,
-                      size_t n, drl_arena *scratch);
-/* dx = (or += where add) alpha * conv^T(dy, w). */
-void drl_conv_backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
-                            const drl_conv_dims *d, size_t n, drl_arena *scratch);
-/* dw += alpha * x (*) dy. */
-void drl_conv_backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,
-                              const drl_conv_dims *d, size_t n, drl_arena *scratch);
-/* Bytes of scratch the three may take. */
-size_t drl_conv_scratch(const drl_conv_dims *d);
+/* Three implementations of three passes:
+ *   forward          y += alpha conv(x, w); y (n, ho, wo, cout) holds bias, residual and the like already
+ *   backward_data    dx = (or += where add) alpha conv^T(dy, w)
+ *   backward_weight  dw += alpha x (*) dy
+ * scratch: bytes of arena any of the three may take. */
+#define DRL_CONV_KERNEL(prefix)                                                                                        \
+    void prefix##_forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,   \
+                          size_t n, drl_arena *scratch);                                                               \
+    void prefix##_backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,         \
+                                const drl_conv_dims *d, size_t n, drl_arena *scratch);                                 \
+    void prefix##_backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,                 \
+                                  const drl_conv_dims *d, size_t n, drl_arena *scratch);                               \
+    size_t prefix##_scratch(const drl_conv_dims *d);
+
+DRL_CONV_KERNEL(drl_conv)        /* the fastest that applies: what the op calls                                       */
+DRL_CONV_KERNEL(drl_conv_gemm)   /* any shape: unrolled images times weights, by OpenBLAS                             */
+DRL_CONV_KERNEL(drl_conv_direct) /* 3x3 kernels (data gradient: stride 1 only): vector code                           */
+
+/* Whether drl_conv may use the direct kernels; true unless the environment says DRL_CONV=gemm. */
+bool drl_conv_direct_allowed(void);
 
 /* The plain loops the fast ones are tested against. */
 void drl_conv_forward_ref(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,

@@ -89,7 +89,7 @@ drl_shape drl_graph_shape(const drl_graph *g, drl_tensor t) {
 }
 
 drl_tensor drl_graph_name(drl_graph *g, drl_tensor t, const char *name) {
-    if (t >= 0 && !g->tensors[t].name[0]) snprintf(g->tensors[t].name, sizeof g->tensors[t].name, "%s", name);
+    if (t >= 0) snprintf(g->tensors[t].name, sizeof g->tensors[t].name, "%s", name);
     return t;
 }
 

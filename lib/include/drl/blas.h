@@ -24,7 +24,8 @@ const char *drl_blas_better_core(const char *loaded, bool has_avx512, bool has_a
 /* Flush-to-zero and denormals-are-zero on the calling thread (x86); nothing elsewhere. */
 void drl_flush_denormals(void);
 
-/* C (m, n) = alpha op(A) op(B) + beta C, row-major with leading dimensions lda, ldb, ldc; op(A) is (m, k). */
+/* C (m, n) = alpha op(A) op(B) + beta C, row-major with leading dimensions lda, ldb, ldc; op(A) is (m, k).
+ * C is not read where beta is 0. Sizes fit an int (asserted). */
 void drl_gemm(bool trans_a, bool trans_b, size_t m, size_t n, size_t k, drl_real alpha, const drl_real *a, size_t lda,
               const drl_real *b, size_t ldb, drl_real beta, drl_real *c, size_t ldc);
 

@@ -33,13 +33,15 @@ typedef struct drl_dataset {
     char factor_names[DRL_MAX_FACTORS][32];
     size_t factor_classes[DRL_MAX_FACTORS];
     drl_images split[DRL_SPLITS];
-    /* Per-channel mean and standard deviation of the training split's pixels / 255. */
+    /* Per-channel mean and standard deviation of the training split's pixels / 255; 1 for a constant channel. */
     double mean[DRL_MAX_CHANNELS], std[DRL_MAX_CHANNELS];
+    /* (value / 255 - mean[c]) / std[c] for every byte value: what drl_batch_images looks up. */
+    drl_real normalised[DRL_MAX_CHANNELS][256];
 } drl_dataset;
 
 typedef struct drl_dataset_cfg {
-    const char *name;     /* "fashion-mnist" or "synthetic:factors"                                              */
-    const char *data_dir; /* where IDX files are looked for first; NULL: the system's default places             */
+    const char *name;     /* one that drl_dataset_help lists                                                      */
+    const char *data_dir; /* where IDX files are looked for first (has to exist); NULL: the default places only   */
     size_t size;          /* side of the square images wanted: smaller sources are zero-padded evenly on all
                              sides (28 -> 32: 2 each), synthetic ones are drawn at it; 0: 32                     */
     size_t train_limit, test_limit; /* at most so many images of a split, the first ones; 0: all (synthetic:
@@ -49,7 +51,8 @@ typedef struct drl_dataset_cfg {
 
 /* Reads or draws a dataset. The caller owns *ds and frees it with drl_dataset_free. A source that is missing,
  * truncated, of the wrong magic, with dimensions that do not match its size, or with a label out of range is refused
- * with one line that names file and member, and nothing is left allocated. */
+ * with one line that names file and member, and nothing is left allocated. Fashion-MNIST is looked for in data_dir,
+ * data_dir/fashion-mnist, $DRL_DATA_DIR, $DRL_DATA_DIR/fashion-mnist and the place of Debian's package. */
 drl_status drl_dataset_open(drl_dataset **ds, const drl_dataset_cfg *cfg, drl_err *err);
 void drl_dataset_free(drl_dataset *ds);
 

@@ -49,7 +49,7 @@ drl_tensor drl_graph_fail(drl_graph *g, drl_status status, const char *fmt, ...)
 /* A tensor filled by the caller before each run. want_gradient: its gradient is computed and readable after a run. */
 drl_tensor drl_graph_input(drl_graph *g, const char *name, drl_shape shape, bool want_gradient);
 drl_shape drl_graph_shape(const drl_graph *g, drl_tensor t);
-/* Names a tensor (for drl_graph_find), unless it has a name. Returns t. */
+/* Names a tensor (for drl_graph_find); a block's name replaces that of the op it ends with. Returns t. */
 drl_tensor drl_graph_name(drl_graph *g, drl_tensor t, const char *name);
 drl_tensor drl_graph_find(const drl_graph *g, const char *name);
 /* Makes a tensor's value readable after a run. */

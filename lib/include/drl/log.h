@@ -12,7 +12,7 @@ void drl_log_quiet(bool quiet);
 /* Wall-clock seconds from a monotonic clock. */
 double drl_now(void);
 
-/* "1 h 02 min", "3 min 20 s" or "12.3 s" in buf; returns buf. */
+/* "1 h 02 min", "3 min 20 s" or "12.3 s" in buf ("?" for NaN and infinities); returns buf. */
 const char *drl_format_duration(char *buf, size_t size, double seconds);
 
 /* The progress line of a long loop: "label: step 1200/5000  loss 812.4  412 images/s  ETA 5 min 10 s". On a terminal
@@ -22,7 +22,7 @@ typedef struct drl_progress {
     size_t total, first; /* steps in all; step at which this process started          */
     double started, shown, plain_seconds;
     double items;        /* images seen since start, for the rate                     */
-    bool terminal, drawn;
+    bool terminal;
 } drl_progress;
 
 void drl_progress_begin(drl_progress *p, const char *label, size_t first_step, size_t total_steps);

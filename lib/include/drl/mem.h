@@ -15,11 +15,13 @@
 /* count * size with overflow check; false (and *out untouched) where the product does not fit a size_t. */
 bool drl_mul_size(size_t *out, size_t count, size_t size);
 
-/* n rounded up to a multiple of DRL_ALIGN / size elements, so that what follows stays aligned. */
+/* n rounded up to a multiple of DRL_ALIGN / size elements, so that what follows stays aligned.
+ * size divides DRL_ALIGN (asserted). */
 size_t drl_align_count(size_t n, size_t size);
 
 /* *out = zeroed, 64-byte aligned block of count * size bytes (count = 0 gives a valid block of no elements).
- * The caller owns it and frees it with drl_free. ERR_MEMORY names `what` and the size asked for. */
+ * The caller owns it and frees it with drl_free. ERR_MEMORY names `what` and the size asked for.
+ * AddressSanitizer builds poison what lies before the block and behind it. */
 drl_status drl_alloc(void *out, size_t count, size_t size, const char *what, drl_err *err);
 void drl_free(void *p);
 

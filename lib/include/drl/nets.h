@@ -55,6 +55,14 @@ drl_tensor drl_attention_block(drl_graph *g, drl_tensor x, const char *name);
 /* Fourier features and two linear layers -> (n, 1, 1, 4 nf).                                      [vectors, 4.1] */
 drl_tensor drl_time_embedding(drl_graph *g, drl_tensor x, const char *name, size_t nf, drl_time_map map);
 
+/* ---- Transformer, on sequences (n, T, 1, d) -------------------------------------------------------- [vectors, 11] */
+
+/* Multi-head self-attention; parameters NAME.{wq,bq,wk,bk,wv,bv,wo,bo}. heads divides d. */
+drl_tensor drl_self_attention(drl_graph *g, drl_tensor x, const char *name, size_t heads);
+/* h = LN1(x + attention(x)),  y = LN2(h + w2 relu(w1 h + b1) + b2); parameters of the attention and
+ * NAME.{w1,b1,w2,b2}, w1 (hidden, d), and the gains and offsets NAME.{g1,e1,g2,e2} of the norms. */
+drl_tensor drl_transformer_block(drl_graph *g, drl_tensor x, const char *name, size_t heads, size_t hidden);
+
 /* ---- Initialisers ------------------------------------------------------------------------------------ [vectors, 7] */
 
 /* U(1/sqrt(fan_in)) */

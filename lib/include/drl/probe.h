@@ -1,7 +1,10 @@
 /* Probes: how good is a frozen code? Three classifiers on codes X (n, d), labels y (n).     [science.md, section 5, R1]
  *
  * Model selection sees train and validation only; the test set is passed separately and evaluated once, at the end.
- * All results are the same bits for any number of threads. */
+ * All results are the same bits for any number of threads. Codes are used as given: standardise them first where that
+ * is wanted. Errors name the part and the row: ERR_SHAPE for an empty part, d or classes of 0, or parts that do not fit
+ * each other; ERR_FORMAT for a label out of range; ERR_NUMERIC for a code that is not finite; ERR_CONFIG for a cfg or k
+ * outside its range; ERR_LIMIT for sizes beyond 2^31 - 1; ERR_MEMORY. Results are written on DRL_OK only. */
 #ifndef DRL_PROBE_H
 #define DRL_PROBE_H
 
@@ -27,7 +30,12 @@ void drl_standardise(drl_real *x, size_t n, size_t d, const double *mean, const 
  * Linear(d -> hidden), ReLU, dropout, Linear(hidden -> classes), cross-entropy, Adam with weight decay added to the
  * gradient, constant learning rate. Weights start uniform in +-1/sqrt(fan_in), biases too. For every rate the accuracy
  * on validation is taken after each epoch; the test accuracy reported is that of the rate and epoch with the best
- * validation accuracy (first such). Published protocol: DRL_PROBE_PUBLISHED. */
+ * validation accuracy (first such, in the order of cfg). Published protocol: drl_mlp_published.
+ *
+ * Dropout zeroes an element where 16 random bits are below round(65536 p), so p is rounded to a multiple of 2^-16 (0.25
+ * is exact), and scales the rest by the inverse of the share kept. The last minibatch of an epoch may be smaller.
+ * Initial weights, the order of every epoch and the dropout of every minibatch depend on the job's seed alone, so the
+ * rates of a job differ in nothing else. */
 typedef struct drl_mlp_cfg {
     size_t hidden, epochs, batch, rates;
     double rate[8];
@@ -37,7 +45,7 @@ typedef struct drl_mlp_cfg {
 
 /* hidden 512, 100 epochs, batch 256, dropout 0.25, weight decay 1e-5, rates {1e-3, 7.5e-4, 5e-4, 2.5e-4, 1e-4, 5e-5} */
 drl_mlp_cfg drl_mlp_published(void);
-/* The desk-scale shortcut `probe = fast`: rates {1e-3, 2.5e-4}, at most 20 epochs, patience 3; the rest as published. */
+/* The desk-scale shortcut `probe = fast`: rates {1e-3, 2.5e-4}, at most 20 epochs, patience 3; others as published. */
 drl_mlp_cfg drl_mlp_fast(void);
 
 typedef struct drl_probe_result {
@@ -47,8 +55,8 @@ typedef struct drl_probe_result {
 } drl_probe_result;
 
 /* One job: a code at one t with one seed. Independent jobs and rates run side by side, each on one thread, so pass as
- * many jobs as there are at once. result[j] for job j. Errors: ERR_SHAPE, ERR_MEMORY, ERR_NUMERIC (a loss or weight
- * that is not finite; names the job). */
+ * many jobs as there are at once. result[j] for job j. A loss or weight that is not finite ends in ERR_NUMERIC, which
+ * names job, rate and epoch; the first such job and rate is reported. */
 typedef struct drl_mlp_job {
     drl_codes train, val, test;
     uint64_t seed;
@@ -58,7 +66,9 @@ drl_status drl_probe_mlp(drl_probe_result *result, const drl_mlp_job *jobs, size
 
 /* ---- Linear probe -------------------------------------------------------------------------------------------------
  * Multinomial logistic regression: min over W, b of mean cross-entropy + l2/2 |W|^2, by L-BFGS (liblbfgs) to
- * convergence. l2 is picked from cfg by validation accuracy. */
+ * convergence, from W = b = 0; b is not penalised. l2 is picked from cfg by validation accuracy, the first of equals.
+ * Where the line search finds nothing more to gain at the precision of the loss, or the iterations are used up, the
+ * best point so far is the answer. */
 typedef struct drl_linear_cfg {
     size_t strengths;
     double l2[8];
@@ -71,7 +81,9 @@ drl_status drl_probe_linear(drl_probe_result *result, drl_codes train, drl_codes
 
 /* ---- k nearest neighbours -----------------------------------------------------------------------------------------
  * Cosine similarity, majority vote of the k nearest training codes (train and validation together are given as
- * `train`); ties go to the class whose summed similarity is larger, then to the smaller class. Published-style k = 20. */
+ * `train`); ties go to the class whose summed similarity is larger, then to the smaller class. Published-style k = 20.
+ * Of equally similar training codes the earlier is nearer; a code of zero norm has similarity 0 to all; k > n means n.
+ * val_accuracy, rate and epoch of the result are 0. */
 drl_status drl_probe_knn(drl_probe_result *result, drl_codes train, drl_codes test, size_t k, drl_threads *team,
                          drl_err *err);
 

@@ -7,6 +7,7 @@
 #define DRL_RESULTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "drl/err.h"
@@ -28,15 +29,16 @@ drl_status drl_store_run(drl_store *store, int64_t *run_id, const drl_run_info *
 
 /* Adds or replaces one row: metric `name` of the run at time t (NaN: does not depend on t). detail is free text such as
  * the probe's protocol and chosen learning rate ("" for none). Values must be finite (ERR_NUMERIC). */
-drl_status drl_store_put(drl_store *store, int64_t run_id, const char *name, double t, double value,
-                         const char *detail, drl_err *err);
+drl_status drl_store_put(drl_store *store, int64_t run_id, const char *name, double t, double value, const char *detail,
+                         drl_err *err);
 /* *found tells whether the row exists; *value and detail (size bytes, may be NULL) are set only then. */
 drl_status drl_store_get(drl_store *store, int64_t run_id, const char *name, double t, bool *found, double *value,
                          char *detail, size_t size, drl_err *err);
 
 /* All rows of an experiment on a dataset at a scale, ordered by method, metric, t, seed: calls row() for each until it
  * returns anything but DRL_OK. t is NaN where it does not apply. Strings are lent for the call. Only rows of the
- * newest configuration of each (method, seed) are given. */
+ * newest configuration of each (method, seed) are given: of its runs that have rows, the one that
+ * drl_store_run opened last. */
 typedef struct drl_row {
     const char *method, *metric, *detail, *config_hash;
     uint64_t seed;
@@ -52,6 +54,8 @@ typedef struct drl_stats {
     double mean, std, half95;
 } drl_stats;
 drl_stats drl_stats_of(const double *values, size_t n);
+/* The 97.5 % quantile of Student's t with dof >= 1 degrees of freedom (12.706 for 1, 4.303 for 2, ... 1.960). */
+double drl_student_t975(size_t dof);
 
 /* ---- Tables: rows of text cells, written as Markdown, CSV and LaTeX ---------------------------------------------- */
 typedef struct drl_table drl_table;
@@ -65,10 +69,23 @@ drl_status drl_table_write(const drl_table *table, const char *stem, drl_err *er
 
 /* ---- Figures: gnuplot ---------------------------------------------------------------------------------------------
  * Runs plots/SCRIPT.gp (found in $DRL_PLOTS_DIR, else in the source tree) on a data file; the script gets the string
- * variables data, title, out (a stem) and writes out.svg and out.png, which are renamed into place after gnuplot
- * succeeded. A missing gnuplot, or its first error line, is the message. */
-drl_status drl_figure(const char *script, const char *data_file, const char *title, const char *out_stem,
-                      drl_err *err);
+ * variables plots (its directory), data, title, out (a stem) and writes out.svg and out.png, which are renamed into
+ * place after gnuplot succeeded. A missing gnuplot, or its first error line, is the message. */
+drl_status drl_figure(const char *script, const char *data_file, const char *title, const char *out_stem, drl_err *err);
+
+/* A curve of a figure, or a horizontal line in it (one value, t unused). Curves of one label share a colour in all
+ * panels; panels, and the legend, are in order of first appearance. */
+typedef enum drl_curve_kind { DRL_CURVE_LINE = 0, DRL_CURVE_REFERENCE = 1 } drl_curve_kind;
+typedef struct drl_curve {
+    const char *label, *panel;
+    drl_curve_kind kind;
+    size_t n;             /* >= 1                                                            */
+    const double *t;      /* (n) ascending, in [0, 1]; unused for a reference                */
+    const double *mean;   /* (n), finite                                                     */
+    const double *half95; /* (n), NaN or 0: no interval; NULL: none at all                   */
+} drl_curve;
+/* Writes the data file of plots/downstream.gp (its head documents the format). */
+drl_status drl_curves_write(const char *path, const drl_curve *curves, size_t n, drl_err *err);
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
 /* Makes a directory and its parents. */
@@ -76,8 +93,9 @@ drl_status drl_make_dirs(const char *path, drl_err *err);
 /* Writes bytes to path under a temporary name in the same directory, fsyncs, checks close, renames. */
 drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err);
 
-/* ---- Provenance --------------------------------------------------------------------------------------------------- */
-/* One JSON object: CPU model, BLAS kernels, compiler, library versions, git revision at configure time, program version. Static text. */
+/* ---- Provenance -------------------------------------------------------------------------------------------------- */
+/* One JSON object: CPU model, BLAS kernels, compiler, library versions, git revision at configure time, program
+ * version, precision. Collected once; static text. */
 const char *drl_provenance(void);
 
 #endif

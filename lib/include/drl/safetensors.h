@@ -5,6 +5,7 @@
 #ifndef DRL_SAFETENSORS_H
 #define DRL_SAFETENSORS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "drl/err.h"

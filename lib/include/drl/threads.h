@@ -20,7 +20,7 @@ size_t drl_threads_count(const drl_threads *team);
 /* Number of processors this process may run on. */
 size_t drl_threads_available(void);
 
-/* Runs fn(arg, member) once on every member and returns when all are done. Not reentrant. */
+/* Runs fn(arg, member) once on every member and returns when all are done. Not reentrant (asserted). */
 void drl_threads_run(drl_threads *team, void (*fn)(void *arg, size_t member), void *arg);
 
 /* Inside a run: waits until every member has come here. All members must call it equally often. */

@@ -1,0 +1,159 @@
+/* The shared command line (drl/cli.h). Its flags are configuration options too: one table parses, checks and prints
+ * them. */
+#include "drl/cli.h"
+
+#include <string.h>
+
+#include "drl/real.h"
+
+typedef struct flag {
+    const char *argument; /* NULL: takes none */
+    drl_option option;    /* key = name of the flag; what it fills of drl_cli */
+} flag;
+
+#define FLAG(argument, name, field, kind_, default_, limits, help_)                                                    \
+    {                                                                                                                  \
+        argument, {                                                                                                    \
+            .section = "", .key = name, .kind = DRL_OPTION_##kind_, .offset = offsetof(drl_cli, field),                \
+            .size = sizeof(((drl_cli *)0)->field), .text = default_, .help = help_, limits                             \
+        }                                                                                                              \
+    }
+
+static const flag flags[] = {
+    FLAG("NAME", "scale", scale, ENUM, "desk", DRL_CHOICES("smoke|desk|full|paper"), "smoke, desk, full or paper"),
+    FLAG("NAME", "dataset", dataset, STRING, "", DRL_ANY, "dataset, instead of the configuration's"),
+    FLAG("DIR", "data-dir", data_dir, STRING, "", DRL_ANY, "where datasets are looked for first"),
+    FLAG("N", "seeds", seeds, SIZE, "0", DRL_RANGE(0, 1000), "number of seeds; 0: what the configuration says"),
+    FLAG("N", "threads", threads, SIZE, "0", DRL_RANGE(0, 1024), "threads; 0: one per processor"),
+    FLAG("DIR", "out", out, STRING, "runs", DRL_ANY, "where models, results and figures go"),
+    FLAG("FILE", "config", config, STRING, "", DRL_ANY, "configuration file, instead of the scale's"),
+    FLAG("yes|no", "resume", resume, BOOL, "yes", DRL_ANY, "go on from checkpoints and stored results"),
+    FLAG(NULL, "dry-run", dry_run, BOOL, "no", DRL_ANY, "print the plan and the time it will take, and stop"),
+    FLAG(NULL, "quiet", quiet, BOOL, "no", DRL_ANY, "no messages but errors"),
+};
+#define FLAGS (sizeof flags / sizeof *flags)
+
+const char *drl_scale_name(int scale) {
+    static const char *const names[] = {"smoke", "desk", "full", "paper"};
+    return scale >= 0 && scale < 4 ? names[scale] : "?";
+}
+
+int drl_exit_status(drl_status status) {
+    return status == DRL_OK ? 0 : status == DRL_ERR_CONFIG ? 2 : 1;
+}
+
+/* One argument "--name" or "--name=value", split: the name, and the value or NULL. */
+typedef struct word {
+    char name[32];
+    const char *value;
+} word;
+
+static bool split_flag(word *w, const char *arg) {
+    if (strncmp(arg, "--", 2) != 0) return false;
+    size_t n = strcspn(arg + 2, "=");
+    if (n == 0 || n >= sizeof w->name) return false;
+    memcpy(w->name, arg + 2, n);
+    w->name[n] = '\0';
+    w->value = arg[2 + n] ? arg + 3 + n : NULL;
+    return true;
+}
+
+/* The value of a flag: after its '=', or the next argument, which is then used up. */
+static drl_status take_value(word *w, int *i, int argc, char **argv, const char *argument, drl_err *err) {
+    if (!w->value && *i + 1 < argc) w->value = argv[++*i];
+    if (!w->value) return drl_fail(err, DRL_ERR_CONFIG, "--%s needs a value: --%s %s", w->name, w->name, argument);
+    return DRL_OK;
+}
+
+static drl_status parse_set(drl_cli *cli, const char *assignment, drl_err *err) {
+    if (cli->n_sets == DRL_CLI_SETS_MAX)
+        return drl_fail(err, DRL_ERR_CONFIG, "more than %d times --set", DRL_CLI_SETS_MAX);
+    drl_status st = drl_config_set(NULL, cli->options, cli->n_options, assignment, err);
+    if (st != DRL_OK) return drl_err_context(err, st, "--set");
+    cli->sets[cli->n_sets++] = assignment;
+    return DRL_OK;
+}
+
+static drl_status parse_flag(drl_cli *cli, word *w, int *i, int argc, char **argv, drl_err *err) {
+    drl_status st;
+    if (strcmp(w->name, "set") == 0) {
+        st = take_value(w, i, argc, argv, "section.key=value", err);
+        return st == DRL_OK ? parse_set(cli, w->value, err) : st;
+    }
+    for (size_t f = 0; f < FLAGS; f++) {
+        const drl_option *o = &flags[f].option;
+        if (strcmp(w->name, o->key) != 0) continue;
+        if (!flags[f].argument) {
+            if (w->value) return drl_fail(err, DRL_ERR_CONFIG, "--%s takes no value", w->name);
+            return drl_option_parse(cli, o, "yes", err);
+        }
+        if ((st = take_value(w, i, argc, argv, flags[f].argument, err)) != DRL_OK) return st;
+        st = drl_option_parse(cli, o, w->value, err);
+        return st == DRL_OK ? st : drl_err_context(err, st, "--%s", w->name);
+    }
+    return drl_fail(err, DRL_ERR_CONFIG, "unknown flag --%s", w->name);
+}
+
+drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summary, const drl_option *options,
+                         size_t n_options, drl_err *err) {
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    *cli = (drl_cli){.summary = summary, .options = options, .n_options = n_options};
+    cli->program = slash ? slash + 1 : argc > 0 ? argv[0] : "drl";
+    for (size_t f = 0; f < FLAGS; f++) drl_option_parse(cli, &flags[f].option, flags[f].option.text, NULL);
+    for (int i = 1; i < argc; i++) {
+        word w;
+        if (!split_flag(&w, argv[i])) return drl_fail(err, DRL_ERR_CONFIG, "unknown argument '%.80s'", argv[i]);
+        bool help = strcmp(w.name, "help") == 0, version = strcmp(w.name, "version") == 0;
+        if (help || version) {
+            if (w.value) return drl_fail(err, DRL_ERR_CONFIG, "--%s takes no value", w.name);
+            cli->action = help ? DRL_CLI_HELP : DRL_CLI_VERSION;
+            return DRL_OK;
+        }
+        drl_status st = parse_flag(cli, &w, &i, argc, argv, err);
+        if (st != DRL_OK) return st;
+    }
+    return DRL_OK;
+}
+
+drl_status drl_cli_config(const drl_cli *cli, void *cfg, const char *scale_dir, drl_err *err) {
+    char path[2048];
+    snprintf(path, sizeof path, "%s/%s.ini", scale_dir, drl_scale_name(cli->scale));
+    drl_config_defaults(cfg, cli->options, cli->n_options);
+    drl_status st = drl_config_read(cfg, cli->options, cli->n_options, cli->config[0] ? cli->config : path, err);
+    for (size_t i = 0; i < cli->n_sets && st == DRL_OK; i++) {
+        st = drl_config_set(cfg, cli->options, cli->n_options, cli->sets[i], err);
+        if (st != DRL_OK) st = drl_err_context(err, st, "--set");
+    }
+    return st;
+}
+
+static void print_help(const drl_cli *cli) {
+    printf("usage: %s [flags]\n\n%s\n\nFlags (also as --flag=value):\n", cli->program, cli->summary);
+    for (size_t f = 0; f < FLAGS; f++) {
+        const drl_option *o = &flags[f].option;
+        char left[64];
+        snprintf(left, sizeof left, "--%s %s", o->key, flags[f].argument ? flags[f].argument : "");
+        printf("  %-34s %s", left, o->help);
+        if (flags[f].argument && o->text[0]) printf(" [%s]", o->text);
+        putchar('\n');
+    }
+    printf("  %-34s %s\n", "--set section.key=value", "change one key of the configuration; may be repeated");
+    printf("  %-34s %s\n  %-34s %s\n", "--help", "print this", "--version", "print the version");
+    if (cli->n_options == 0) return;
+    printf("\nConfiguration keys = defaults (the scale's file and then --set change them):\n");
+    drl_config_help(stdout, cli->options, cli->n_options);
+}
+
+int drl_cli_answer(const drl_cli *cli) {
+    if (cli->action == DRL_CLI_HELP)
+        print_help(cli);
+    else
+        printf("%s %s (%s, %s)\n", cli->program, DRL_VERSION, DRL_GIT_REVISION, DRL_REAL_NAME);
+    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+}
+
+int drl_cli_report(const drl_cli *cli, const drl_err *err) {
+    int status = drl_exit_status(err->status);
+    fprintf(stderr, "%s: %s%s\n", cli->program, err->message, status == 2 ? "; try --help" : "");
+    return status;
+}

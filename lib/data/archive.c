@@ -1,0 +1,249 @@
+/* Reading archives member by member (archive.h). */
+#define _POSIX_C_SOURCE 200809L
+#include "archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "drl/mem.h"
+#include "gunzip.h"
+
+#define FIRST_BLOCK ((size_t)1 << 16)
+
+struct drl_archive {
+    struct archive *a;
+    drl_gunzip *gz; /* NULL where libarchive reads the file itself           */
+    drl_err source; /* why gz failed: libarchive would only say "truncated"  */
+    drl_archive_kind kind;
+    uint64_t total;
+    bool in_member;
+    char path[512], member[512]; /* for messages and drl_archive_next */
+};
+
+/* "path: member: what went wrong". */
+static drl_status fail(drl_archive *r, drl_err *err, drl_status status, const char *what) {
+    drl_status st = drl_fail(err, status, "%s", what);
+    if (r->member[0]) st = drl_err_context(err, st, "%s", r->member);
+    return drl_err_context(err, st, "%s", r->path);
+}
+
+static drl_status fail_archive(drl_archive *r, drl_err *err) {
+    if (r->source.status != DRL_OK) return fail(r, err, r->source.status, r->source.message);
+    const char *what = archive_error_string(r->a);
+    return fail(r, err, archive_errno(r->a) == ENOMEM ? DRL_ERR_MEMORY : DRL_ERR_FORMAT, what ? what : "cannot read");
+}
+
+static drl_status check_total(drl_archive *r, drl_err *err) {
+    la_int64_t seen = archive_filter_bytes(r->a, 0);
+    if (seen < 0 || (uint64_t)seen <= r->total) return DRL_OK;
+    char what[80];
+    snprintf(what, sizeof what, "unpacks to more than the %llu bytes allowed", (unsigned long long)r->total);
+    return fail(r, err, DRL_ERR_LIMIT, what);
+}
+
+/* libarchive's source of bytes when the file is gzip. */
+static la_ssize_t read_gz(struct archive *a, void *self, const void **block) {
+    drl_archive *r = self;
+    const uint8_t *bytes;
+    size_t size;
+    if (drl_gunzip_read(r->gz, &bytes, &size, &r->source) != DRL_OK) {
+        archive_set_error(a, EIO, "%s", r->source.message);
+        return ARCHIVE_FATAL;
+    }
+    *block = bytes;
+    return (la_ssize_t)size;
+}
+
+static bool ends_with(const char *s, const char *end) {
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcasecmp(s + n - m, end) == 0;
+}
+
+/* Opens the file once to see what it is: r->gz is set where it is gzip. */
+static drl_status open_source(drl_archive *r, const char *path, drl_err *err) {
+    struct stat info;
+    FILE *f = fopen(path, "rb");
+    if (!f) return fail(r, err, errno == ENOENT ? DRL_ERR_NOT_FOUND : DRL_ERR_IO, strerror(errno));
+    if (fstat(fileno(f), &info) != 0 || !S_ISREG(info.st_mode)) {
+        fclose(f);
+        return fail(r, err, DRL_ERR_IO, "not a regular file");
+    }
+    unsigned char magic[2] = {0};
+    bool is_gzip = fread(magic, 1, 2, f) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+    rewind(f);
+    if (!is_gzip) {
+        fclose(f);
+        if (ends_with(path, ".gz") || ends_with(path, ".tgz"))
+            return fail(r, err, DRL_ERR_FORMAT, "named like a gzip file but does not start with the gzip magic 1f 8b");
+        return DRL_OK;
+    }
+    drl_status st = drl_gunzip_open(&r->gz, f, r->total, err);
+    return st == DRL_OK ? st : drl_err_context(err, st, "%s", r->path);
+}
+
+drl_status drl_archive_open(drl_archive **out, const char *path, drl_archive_kind kind, uint64_t total, drl_err *err) {
+    *out = NULL;
+    drl_archive *r;
+    drl_status st = drl_alloc(&r, 1, sizeof *r, "archive reader", err);
+    if (st != DRL_OK) return st;
+    r->kind = kind;
+    r->total = total;
+    snprintf(r->path, sizeof r->path, "%s", path);
+    if ((st = open_source(r, path, err)) != DRL_OK) goto failed;
+    if (!(r->a = archive_read_new())) {
+        st = fail(r, err, DRL_ERR_MEMORY, "cannot start libarchive");
+        goto failed;
+    }
+    if (kind == DRL_ARCHIVE_BARE) {
+        archive_read_support_format_raw(r->a);
+        archive_read_support_format_empty(r->a);
+    } else {
+        archive_read_support_format_tar(r->a);
+        archive_read_support_format_zip(r->a);
+    }
+    int code;
+    if (r->gz) {
+        code = archive_read_open(r->a, r, NULL, read_gz, NULL);
+    } else {
+        archive_read_support_filter_bzip2(r->a);
+        archive_read_support_filter_xz(r->a);
+        archive_read_support_filter_zstd(r->a);
+        code = archive_read_open_filename(r->a, path, FIRST_BLOCK);
+    }
+    if (code != ARCHIVE_OK) {
+        st = fail_archive(r, err);
+        goto failed;
+    }
+    *out = r;
+    return DRL_OK;
+failed:
+    drl_archive_close(r);
+    return st;
+}
+
+void drl_archive_close(drl_archive *r) {
+    if (!r) return;
+    if (r->a) archive_read_free(r->a);
+    drl_gunzip_close(r->gz);
+    drl_free(r);
+}
+
+/* Passes over what is left of the present member, within the limit on the whole archive. */
+static drl_status skip_member(drl_archive *r, drl_err *err) {
+    const void *block;
+    size_t size;
+    la_int64_t offset;
+    int code = ARCHIVE_OK;
+    drl_status st = DRL_OK;
+    while (r->in_member && st == DRL_OK && code != ARCHIVE_EOF) {
+        code = archive_read_data_block(r->a, &block, &size, &offset);
+        st = code == ARCHIVE_OK || code == ARCHIVE_EOF ? check_total(r, err) : fail_archive(r, err);
+    }
+    r->in_member = false;
+    r->member[0] = '\0';
+    return st;
+}
+
+/* Behind the end mark of a tar there is padding, and then the trailer of the gzip stream. */
+static drl_status verify_end(drl_archive *r, drl_err *err) {
+    const uint8_t *block;
+    drl_status st = DRL_OK;
+    for (size_t size = r->gz ? 1 : 0; st == DRL_OK && size > 0;) st = drl_gunzip_read(r->gz, &block, &size, &r->source);
+    return st == DRL_OK ? st : fail_archive(r, err);
+}
+
+drl_status drl_archive_next(drl_archive *r, const char **name, drl_err *err) {
+    *name = NULL;
+    for (;;) {
+        drl_status st = skip_member(r, err);
+        if (st != DRL_OK) return st;
+        struct archive_entry *entry;
+        int code = archive_read_next_header(r->a, &entry);
+        if (code == ARCHIVE_EOF) return verify_end(r, err);
+        if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return fail_archive(r, err);
+        r->in_member = true;
+        if ((st = check_total(r, err)) != DRL_OK) return st;
+        if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) continue;
+        if (r->kind == DRL_ARCHIVE_MEMBERS) {
+            const char *given = archive_entry_pathname(entry);
+            if (!given) given = archive_entry_pathname_utf8(entry);
+            if (!given || !*given) return fail(r, err, DRL_ERR_FORMAT, "a member has no readable name");
+            if (strlen(given) >= sizeof r->member) return fail(r, err, DRL_ERR_LIMIT, "a member's name is too long");
+            snprintf(r->member, sizeof r->member, "%s", given);
+        }
+        *name = r->member;
+        return DRL_OK;
+    }
+}
+
+/* Doubles a full buffer, up to one byte more than the limit: that byte tells "too long" from "just fits". */
+static drl_status grow(uint8_t **bytes, size_t *capacity, size_t limit, drl_err *err) {
+    size_t wanted = *capacity == 0 ? FIRST_BLOCK : *capacity > SIZE_MAX / 2 ? SIZE_MAX : 2 * *capacity;
+    if (wanted > limit + 1) wanted = limit + 1;
+    uint8_t *larger;
+    drl_status st = drl_alloc(&larger, wanted, 1, "archive member", err);
+    if (st != DRL_OK) return st;
+    if (*bytes) memcpy(larger, *bytes, *capacity);
+    drl_free(*bytes);
+    *bytes = larger;
+    *capacity = wanted;
+    return DRL_OK;
+}
+
+drl_status drl_archive_read(drl_archive *r, uint8_t **bytes, size_t *size, size_t limit, drl_err *err) {
+    assert(r->in_member && limit < SIZE_MAX);
+    *bytes = NULL;
+    *size = 0;
+    drl_status st = DRL_OK;
+    uint8_t *buf = NULL;
+    size_t n = 0, capacity = 0;
+    for (la_ssize_t got = 1; got > 0;) {
+        if (n == capacity && (st = grow(&buf, &capacity, limit, err)) != DRL_OK) {
+            st = drl_err_context(err, st, "%s", r->path);
+            goto failed;
+        }
+        got = archive_read_data(r->a, buf + n, capacity - n);
+        if (got < 0)
+            st = fail_archive(r, err);
+        else
+            st = check_total(r, err);
+        if (st != DRL_OK) goto failed;
+        n += (size_t)got;
+        if (n > limit) {
+            char what[80];
+            snprintf(what, sizeof what, "holds more than the %zu bytes allowed", limit);
+            st = fail(r, err, DRL_ERR_LIMIT, what);
+            goto failed;
+        }
+    }
+    *bytes = buf;
+    *size = n;
+    return DRL_OK;
+failed:
+    drl_free(buf);
+    return st;
+}
+
+drl_status drl_archive_read_bare(const char *path, uint8_t **bytes, size_t *size, size_t limit, drl_err *err) {
+    *bytes = NULL;
+    *size = 0;
+    drl_archive *r;
+    const char *name;
+    drl_status st = drl_archive_open(&r, path, DRL_ARCHIVE_BARE, limit, err);
+    if (st != DRL_OK) return st;
+    if ((st = drl_archive_next(r, &name, err)) != DRL_OK) goto done;
+    if (!name)
+        st = fail(r, err, DRL_ERR_FORMAT, "the file is empty");
+    else
+        st = drl_archive_read(r, bytes, size, limit, err);
+done:
+    drl_archive_close(r);
+    return st;
+}

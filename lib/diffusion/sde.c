@@ -1,0 +1,78 @@
+/* Diffusion processes (drl/sde.h). 1 - exp(x) is written -expm1(x): at t = 1e-5 the plain form has lost its digits. */
+#define _DEFAULT_SOURCE /* M_SQRT1_2 */
+#include "drl/sde.h"
+
+#include <math.h>
+
+
+drl_sde drl_sde_published(drl_sde_kind kind) {
+    return (drl_sde){kind, 0.01, 50, 0.1, 20, 1e-5};
+}
+
+const char *drl_sde_name(drl_sde_kind kind) {
+    static const char *const names[] = {"ve", "vp", "subvp"};
+    return names[kind];
+}
+
+/* l(t) = integral of -b/2 */
+static double log_mean(const drl_sde *s, double t) {
+    return -0.25 * t * t * (s->beta_max - s->beta_min) - 0.5 * t * s->beta_min;
+}
+
+drl_sde_marginal drl_sde_marginal_at(const drl_sde *s, double t) {
+    if (s->kind == DRL_SDE_VE) return (drl_sde_marginal){1, s->sigma_min * pow(s->sigma_max / s->sigma_min, t)};
+    double l = log_mean(s, t), var = -expm1(2 * l);
+    return (drl_sde_marginal){exp(l), s->kind == DRL_SDE_VP ? sqrt(var) : var};
+}
+
+drl_sde_coef drl_sde_coef_at(const drl_sde *s, double t) {
+    if (s->kind == DRL_SDE_VE)
+        return (drl_sde_coef){0, drl_sde_marginal_at(s, t).std * sqrt(2 * log(s->sigma_max / s->sigma_min))};
+    double b = s->beta_min + t * (s->beta_max - s->beta_min);
+    double g2 = s->kind == DRL_SDE_VP ? b : b * -expm1(4 * log_mean(s, t));
+    return (drl_sde_coef){-0.5 * b, sqrt(g2)};
+}
+
+double drl_sde_label(const drl_sde *s, double t) {
+    return s->kind == DRL_SDE_VE ? drl_sde_marginal_at(s, t).std : fmax(999 * t, 1e-3);
+}
+
+double drl_sde_score_factor(const drl_sde *s, double t) {
+    double std = drl_sde_marginal_at(s, t).std;
+    return s->kind == DRL_SDE_VE ? 1 / std : -1 / std;
+}
+
+drl_time_map drl_sde_time_map(const drl_sde *s) {
+    return s->kind == DRL_SDE_VE ? DRL_TIME_VE : DRL_TIME_VP;
+}
+
+double drl_sde_prior_std(const drl_sde *s) {
+    return s->kind == DRL_SDE_VE ? s->sigma_max : 1;
+}
+
+/* ---- Densities of t ---------------------------------------------------------------------------------------------- */
+
+static double normal_cdf(double x) {
+    return 0.5 * erfc(-x * M_SQRT1_2);
+}
+
+/* The truncated Gaussian's quantile by bisection of its distribution function: 60 halvings leave nothing to gain. */
+static double gaussian_quantile(const drl_t_density *d, double lo, double u) {
+    double below = normal_cdf((lo - d->mean) / d->std), all = normal_cdf((1 - d->mean) / d->std) - below, hi = 1;
+    for (int i = 0; i < 60; i++) {
+        double mid = 0.5 * (lo + hi);
+        if (normal_cdf((mid - d->mean) / d->std) - below < u * all) lo = mid;
+        else hi = mid;
+    }
+    return 0.5 * (lo + hi);
+}
+
+double drl_t_quantile(const drl_t_density *d, double t_min, double u) {
+    double span = 1 - t_min;
+    switch (d->kind) {
+    case DRL_T_LOW: return 1 - span * sqrt(1 - u);                       /* 1 - F = ((1 - t)/span)^2 */
+    case DRL_T_HIGH: return sqrt(t_min * t_min + u * (1 - t_min * t_min)); /* F = (t^2 - t_min^2)/(1 - t_min^2) */
+    case DRL_T_GAUSSIAN: return gaussian_quantile(d, t_min, u);
+    default: return t_min + span * u;
+    }
+}

@@ -1,0 +1,135 @@
+/* A model in training and in use: networks, objective, optimiser, checkpoint, codes.   [DESIGN, "A method"; science, 3]
+ *
+ * A method is one `const drl_method`: it appends its objective to a training graph, fills the inputs of a shard, and
+ * appends its encoder to an evaluation graph. Trainer, probes, tables and figures know nothing else of it. */
+#ifndef DRL_MODEL_H
+#define DRL_MODEL_H
+
+#include "drl/config.h"
+#include "drl/data.h"
+#include "drl/graph.h"
+#include "drl/nets.h"
+#include "drl/optim.h"
+#include "drl/sde.h"
+#include "drl/threads.h"
+
+/* What determines a trained model, together with the data and the seed. */
+#define DRL_MODEL_OPTIONS(X)                                                                                           \
+    X(STRING, data, dataset, "fashion-mnist", DRL_ANY, "dataset: fashion-mnist, synthetic:factors, ...")               \
+    X(SIZE, data, size, "32", DRL_RANGE(8, 512), "side of the square images; smaller sources are zero-padded")         \
+    X(SIZE, data, train_limit, "0", DRL_RANGE(0, 1e9), "at most so many training images, the first ones; 0: all")      \
+    X(SIZE, data, test_limit, "0", DRL_RANGE(0, 1e9), "at most so many test images, the first ones; 0: all")           \
+    X(STRING, model, method, "drl", DRL_ANY, "objective: drl")                                                         \
+    X(SIZE, model, encoder_depth, "28", DRL_RANGE(10, 400), "WideResNet depth, 6 n + 4")                               \
+    X(REAL, model, encoder_width, "2", DRL_RANGE(0, 64), "width k of the encoder; 0: the 2-dimensional code")          \
+    X(ENUM, model, code, "time", DRL_CHOICES("time|static"), "code depends on t, or the encoder's t is fixed to 0")    \
+    X(SIZE, model, score_channels, "16", DRL_RANGE(4, 1024), "base channels of the score network")                     \
+    X(LIST, model, score_mult, "1, 2, 2, 2", DRL_RANGE(1, 64), "channel multiplier of each level")                     \
+    X(SIZE, model, score_blocks, "2", DRL_RANGE(1, 14), "residual blocks a level")                                     \
+    X(SIZE, model, score_attention, "16", DRL_RANGE(0, 512), "resolution with attention; 0: only in the middle")       \
+    X(REAL, model, dropout, "0.1", DRL_RANGE(0, 0.99), "dropout rate in the score network")                            \
+    X(ENUM, diffusion, sde, "ve", DRL_CHOICES("ve|vp|subvp"), "diffusion process")                                     \
+    X(ENUM, diffusion, t_density, "uniform", DRL_CHOICES("uniform|low|high|gaussian"), "what t is drawn from")         \
+    X(REAL, diffusion, t_mean, "0.5", DRL_RANGE(-10, 10), "mean of the truncated Gaussian density of t")               \
+    X(REAL, diffusion, t_std, "0.2", DRL_RANGE(0.001, 100), "its standard deviation")                                  \
+    X(REAL, diffusion, gamma, "1e-5", DRL_RANGE(0, 1e6), "weight of the code's penalty |z|_1")                         \
+    X(SIZE, train, steps, "70000", DRL_RANGE(0, 1e9), "optimiser steps")                                               \
+    X(SIZE, train, batch, "64", DRL_RANGE(1, 65536), "images a step")                                                  \
+    X(SIZE, train, shard, "16", DRL_RANGE(1, 4096), "images a thread takes at a time; part of the result's bits")      \
+    X(REAL, train, rate, "2e-4", DRL_RANGE(0, 10), "Adam's learning rate after warm-up")                               \
+    X(SIZE, train, warmup, "5000", DRL_RANGE(0, 1e9), "steps over which the rate rises linearly from 0")               \
+    X(REAL, train, clip, "1", DRL_RANGE(0, 1e9), "gradient norm is clipped to this; 0: never")                         \
+    X(REAL, train, ema, "0.999", DRL_RANGE(0, 1), "decay of the moving average of the weights")
+DRL_CONFIG_STRUCT(drl_model_cfg, DRL_MODEL_OPTIONS);
+const drl_option *drl_model_options(size_t *n);
+
+typedef struct drl_model drl_model;
+
+typedef struct drl_method {
+    const char *name, *title;
+    bool code_depends_on_t;
+    /* Appends inputs, networks and roots to m->train; keeps the handles of the inputs in m->in. */
+    drl_status (*build)(drl_model *m, drl_err *err);
+    /* Fills the inputs of images first .. first + n - 1 of the batch (m->index) for m->optim.step. drl_fill_fn. */
+    void (*fill)(void *model, size_t shard, size_t first, size_t n);
+    /* Appends the encoder to an evaluation graph: image x and time t -> code (n, 1, 1, d). */
+    drl_tensor (*encoder)(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t);
+} drl_method;
+
+/* Finds a method by name, or NULL. */
+const drl_method *drl_method_find(const char *name);
+/* The known names, "drl, ...". */
+const char *drl_method_names(void);
+
+#define DRL_MODEL_INPUTS 8
+
+struct drl_model {
+    drl_model_cfg cfg;
+    const drl_method *method;
+    const drl_dataset *data; /* lent */
+    drl_threads *team;       /* lent */
+    uint64_t seed;
+    drl_sde sde;
+    drl_t_density density;
+    drl_params params;
+    drl_optim optim; /* optim.step is the number of steps made */
+    drl_real *gradient;
+    drl_graph *train, *encode;
+    drl_tensor in[DRL_MODEL_INPUTS]; /* the method's inputs of `train` */
+    drl_tensor loss[2];              /* roots: what is minimised, and the penalty; -1: none */
+    drl_tensor encode_x, encode_t, encode_z;
+    drl_order order;
+    uint32_t *index;      /* (batch) images of the current step */
+    float *history;       /* mean loss of every DRL_HISTORY_STEPS steps */
+    double history_sum;   /* of the steps since the last entry */
+    char key[65];         /* SHA-256 of what determines the trained model */
+};
+#define DRL_HISTORY_STEPS 50
+
+/* Networks from a configuration. */
+void drl_model_encoder_cfg(const drl_model_cfg *cfg, drl_encoder_cfg *out);
+void drl_model_score_cfg(const drl_model_cfg *cfg, const drl_sde *sde, drl_score_cfg *out);
+
+/* Builds, plans and initialises a model. team and data are lent and must outlive it. Errors: ERR_CONFIG for a method,
+ * depth or list of multipliers that cannot be; ERR_SHAPE for an image the networks cannot take; ERR_MEMORY. */
+drl_status drl_model_open(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
+                          drl_threads *team, drl_err *err);
+void drl_model_close(drl_model *m);
+
+/* One optimiser step on the next batch. *loss is the objective before the step. ERR_NUMERIC where it is not finite: the
+ * message names the step and the first parameter whose gradient is not. Allocates nothing. */
+drl_status drl_model_step(drl_model *m, double *loss, drl_err *err);
+
+/* Trains to cfg.train_steps. `dir` holds checkpoint.safetensors (everything that continues the run: parameters, running
+ * statistics, moments, moving average, loss history, step) and checkpoint.json (configuration and provenance, for
+ * people). A checkpoint is written every `checkpoint_seconds`, at the end, and on SIGINT or SIGTERM, after which
+ * ERR_INTERRUPTED is returned. With `resume` the checkpoint found in dir is continued (or, when complete, loaded): the
+ * bits are those of an uninterrupted run. A damaged checkpoint, or one of another model, is refused. */
+typedef struct drl_train_run {
+    const char *dir, *label;
+    double checkpoint_seconds;
+    bool resume;
+    double seconds, images_per_second; /* out: of this process; 0 where nothing was left to do */
+} drl_train_run;
+drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err);
+
+/* Opens a model and trains it in OUT/models/METHOD-DATASET-KEY, where experiments of the same OUT find and share it: a
+ * finished one is only loaded. label names it in the progress line. run's other fields as above; run->dir is not used. */
+drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
+                            drl_threads *team, const char *out, drl_train_run *run, drl_err *err);
+
+/* Size of a code. */
+size_t drl_model_code_size(const drl_model *m);
+
+/* codes (n, d) of all images of a split at time t: raw (not averaged) weights, evaluation mode. [science, 8] */
+drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err);
+
+/* Writes and reads the checkpoint (lib/models/checkpoint.c). Reading checks key, shapes and that every number is finite. */
+drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *err);
+drl_status drl_checkpoint_read(drl_model *m, const char *dir, bool *found, drl_err *err);
+
+/* SIGINT and SIGTERM set a flag from now on, once; a second one ends the process as usual. */
+void drl_interrupt_install(void);
+bool drl_interrupted(void);
+
+#endif

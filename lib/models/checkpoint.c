@@ -1,0 +1,191 @@
+/* Checkpoints: one safetensors file that holds everything a run continues from, in canonical shapes.
+ *
+ *   NAME          every parameter and running statistic, under the names of vectors 3
+ *   ema/NAME, adam/m/NAME, adam/v/NAME     of trained parameters
+ *   log/loss      mean loss of every DRL_HISTORY_STEPS steps;  log/partial  sum of the steps since, as float64
+ *   __metadata__  format, key (what determines the model), step, config
+ * Random numbers have no state: they are functions of (seed, step). The file depends on nothing else, so equal runs give
+ * equal bytes. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drl/mem.h"
+#include "drl/model.h"
+#include "drl/results.h"
+#include "drl/safetensors.h"
+
+#define FORMAT "drl-checkpoint-1"
+
+/* The flat blocks of a model and the prefix of their tensors' names. */
+typedef struct block {
+    const char *prefix;
+    drl_real *base;
+    bool trained;
+} block;
+
+enum { BLOCKS = 5 };
+
+static void blocks_of(const drl_model *m, block out[BLOCKS]) {
+    const block all[BLOCKS] = {{"", m->params.value, true},
+                               {"", m->params.state, false},
+                               {"ema/", m->optim.ema, true},
+                               {"adam/m/", m->optim.m, true},
+                               {"adam/v/", m->optim.v, true}};
+    memcpy(out, all, sizeof all);
+}
+
+static const char *path_of(char *buf, size_t size, const char *dir, const char *name) {
+    snprintf(buf, size, "%s/%s", dir, name);
+    return buf;
+}
+
+static size_t history_length(const drl_model *m) {
+    size_t steps = (size_t)m->optim.step;
+    return (steps < m->cfg.train_steps ? steps : m->cfg.train_steps) / DRL_HISTORY_STEPS;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------ */
+
+/* Adds all tensors; `copy` (as long as all blocks together) receives them in canonical order. */
+static drl_status add_blocks(drl_st_writer *w, const drl_model *m, drl_real *copy, drl_err *err) {
+    block blocks[BLOCKS];
+    blocks_of(m, blocks);
+    for (int b = 0; b < BLOCKS; b++)
+        for (size_t i = 0; i < m->params.n; i++) {
+            const drl_param *p = &m->params.list[i];
+            if (p->trained != blocks[b].trained) continue;
+            char name[DRL_PARAM_NAME + 16];
+            snprintf(name, sizeof name, "%s%s", blocks[b].prefix, p->name);
+            drl_param_to_canonical(p, copy, blocks[b].base + p->offset);
+            drl_status st = drl_st_add(w, name, DRL_REAL_DTYPE, p->rank, p->shape, copy, err);
+            if (st != DRL_OK) return st;
+            copy += p->count;
+        }
+    return DRL_OK;
+}
+
+static drl_status add_log(drl_st_writer *w, const drl_model *m, drl_err *err) {
+    size_t entries = history_length(m), one = 1;
+    drl_status st = drl_st_add(w, "log/partial", "F64", 1, &one, &m->history_sum, err);
+    if (st == DRL_OK && entries) st = drl_st_add(w, "log/loss", "F32", 1, &entries, m->history, err);
+    return st;
+}
+
+/* checkpoint.json: the same facts for people, with provenance. */
+static drl_status write_json(const drl_model *m, const char *dir, const char *config, drl_err *err) {
+    char path[4096], step[32];
+    cJSON *o = cJSON_CreateObject(), *origin = cJSON_Parse(drl_provenance());
+    snprintf(step, sizeof step, "%llu", (unsigned long long)m->optim.step);
+    cJSON_AddStringToObject(o, "key", m->key);
+    cJSON_AddStringToObject(o, "method", m->method->name);
+    cJSON_AddStringToObject(o, "dataset", m->data->name);
+    cJSON_AddStringToObject(o, "dataset_sha256", m->data->sha256);
+    cJSON_AddNumberToObject(o, "seed", (double)m->seed);
+    cJSON_AddRawToObject(o, "step", step);
+    cJSON_AddNumberToObject(o, "steps", (double)m->cfg.train_steps);
+    cJSON_AddNumberToObject(o, "parameters", (double)drl_params_trained(&m->params));
+    cJSON_AddStringToObject(o, "config", config);
+    if (origin) cJSON_AddItemToObject(o, "provenance", origin);
+    char *text = cJSON_Print(o);
+    cJSON_Delete(o);
+    if (!text) return drl_fail(err, DRL_ERR_MEMORY, "%s: checkpoint.json", dir);
+    drl_status st = drl_write_file(path_of(path, sizeof path, dir, "checkpoint.json"), text, strlen(text), err);
+    cJSON_free(text);
+    return st;
+}
+
+drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *err) {
+    char path[4096], step[32], *config = NULL;
+    drl_real *copy = NULL;
+    drl_st_writer *w = NULL;
+    size_t n_options;
+    const drl_option *options = drl_model_options(&n_options);
+    drl_status st = drl_config_text(&config, &m->cfg, options, n_options, err);
+    if (st == DRL_OK)
+        st = drl_alloc(&copy, 4 * m->params.n_value + m->params.n_state, sizeof *copy, "checkpoint", err);
+    if (st == DRL_OK) st = drl_st_writer_new(&w, err);
+    if (st == DRL_OK) st = add_blocks(w, m, copy, err);
+    if (st == DRL_OK) st = add_log(w, m, err);
+    snprintf(step, sizeof step, "%llu", (unsigned long long)m->optim.step);
+    const char *metadata[][2] = {{"format", FORMAT}, {"key", m->key}, {"step", step}, {"config", config}};
+    for (size_t i = 0; st == DRL_OK && i < 4; i++) st = drl_st_add_metadata(w, metadata[i][0], metadata[i][1], err);
+    if (st == DRL_OK) st = drl_st_write(w, path_of(path, sizeof path, dir, "checkpoint.safetensors"), err);
+    if (st == DRL_OK) st = write_json(m, dir, config, err);
+    drl_st_writer_free(w);
+    drl_free(copy);
+    drl_free(config);
+    return st;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------ */
+
+/* One tensor of the file into its place; the whole of it must be finite and of the model's shape. */
+static drl_status read_tensor(const drl_st *st, const char *prefix, const drl_param *p, drl_real *to, drl_err *err) {
+    char name[DRL_PARAM_NAME + 16];
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    const drl_st_tensor *t = drl_st_find(st, name);
+    if (!t) return drl_fail(err, DRL_ERR_FORMAT, "tensor %s is missing", name);
+    if (strcmp(t->dtype, DRL_REAL_DTYPE) != 0 || t->rank != p->rank ||
+        memcmp(t->shape, p->shape, p->rank * sizeof *p->shape) != 0)
+        return drl_fail(err, DRL_ERR_FORMAT, "tensor %s has another shape or type than the model's", name);
+    const drl_real *values = t->data;
+    for (size_t i = 0; i < t->count; i++)
+        if (!isfinite(values[i])) return drl_fail(err, DRL_ERR_FORMAT, "tensor %s: element %zu is not finite", name, i);
+    drl_param_from_canonical(p, to, values);
+    return DRL_OK;
+}
+
+static drl_status read_log(drl_model *m, const drl_st *st, drl_err *err) {
+    const drl_st_tensor *loss = drl_st_find(st, "log/loss"), *partial = drl_st_find(st, "log/partial");
+    size_t entries = history_length(m);
+    if (!partial || partial->count != 1 || strcmp(partial->dtype, "F64") != 0 ||
+        (entries && (!loss || loss->count != entries || strcmp(loss->dtype, "F32") != 0)))
+        return drl_fail(err, DRL_ERR_FORMAT, "the loss history does not fit the step");
+    memcpy(&m->history_sum, partial->data, sizeof m->history_sum);
+    if (entries) memcpy(m->history, loss->data, entries * sizeof *m->history);
+    return DRL_OK;
+}
+
+static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
+    const char *format = drl_st_metadata(st, "format"), *key = drl_st_metadata(st, "key");
+    const char *step = drl_st_metadata(st, "step");
+    if (!format || strcmp(format, FORMAT) != 0) return drl_fail(err, DRL_ERR_FORMAT, "not a checkpoint (%s)", FORMAT);
+    if (!key || strcmp(key, m->key) != 0)
+        return drl_fail(err, DRL_ERR_FORMAT, "belongs to a model of another configuration, data or seed");
+    char *end;
+    errno = 0;
+    unsigned long long steps = step ? strtoull(step, &end, 10) : 0;
+    if (!step || *end || errno || steps > m->cfg.train_steps)
+        return drl_fail(err, DRL_ERR_FORMAT, "step \"%s\" is not in 0 .. %zu", step ? step : "", m->cfg.train_steps);
+    block blocks[BLOCKS];
+    blocks_of(m, blocks);
+    for (int b = 0; b < BLOCKS; b++)
+        for (size_t i = 0; i < m->params.n; i++) {
+            const drl_param *p = &m->params.list[i];
+            if (p->trained != blocks[b].trained) continue;
+            drl_status s = read_tensor(st, blocks[b].prefix, p, blocks[b].base + p->offset, err);
+            if (s != DRL_OK) return s;
+        }
+    m->optim.step = m->optim.updates = steps;
+    m->optim.ema_updates = m->optim.cfg.ema > 0 ? steps : 0;
+    return read_log(m, st, err);
+}
+
+drl_status drl_checkpoint_read(drl_model *m, const char *dir, bool *found, drl_err *err) {
+    char path[4096];
+    path_of(path, sizeof path, dir, "checkpoint.safetensors");
+    *found = access(path, F_OK) == 0;
+    if (!*found) return DRL_OK;
+    drl_st *file;
+    drl_status st = drl_st_open(&file, path, err);
+    if (st != DRL_OK) return st;
+    st = read_all(m, file, err);
+    drl_st_close(file);
+    if (st != DRL_OK) return drl_err_context(err, st, "%s", path);
+    return DRL_OK;
+}

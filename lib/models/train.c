@@ -1,0 +1,119 @@
+/* The training loop (drl/model.h): batches, steps, checkpoints, progress, interruption. */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "drl/log.h"
+#include "drl/model.h"
+#include "drl/results.h"
+
+/* ---- Interruption ------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+}
+
+void drl_interrupt_install(void) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool drl_interrupted(void) {
+    return interrupted != 0;
+}
+
+/* ---- One step ----------------------------------------------------------------------------------------------------- */
+
+static drl_status not_finite(const drl_model *m, double loss, drl_err *err) {
+    const char *where = "none";
+    for (size_t i = m->params.n; i-- > 0;) {
+        const drl_param *p = &m->params.list[i];
+        for (size_t e = 0; p->trained && e < p->count; e++)
+            if (!isfinite(m->gradient[p->offset + e])) where = p->name;
+    }
+    return drl_fail(err, DRL_ERR_NUMERIC,
+                    "step %llu: loss is %g; first parameter whose gradient is not finite: %s; a lower train.rate or "
+                    "train.clip may help",
+                    (unsigned long long)m->optim.step, loss, where);
+}
+
+drl_status drl_model_step(drl_model *m, double *loss, drl_err *err) {
+    drl_order_batch(&m->order, m->optim.step, m->cfg.train_batch, m->index);
+    drl_graph_run(m->train, m->cfg.train_batch, (uint32_t)m->optim.step, m->method->fill, m, true);
+    double norm2 = drl_graph_collect(m->train, m->gradient);
+    *loss = drl_graph_mean(m->train, m->loss[0]);
+    if (m->loss[1] >= 0) *loss += m->cfg.diffusion_gamma * drl_graph_mean(m->train, m->loss[1]);
+    if (!isfinite(*loss) || !isfinite(norm2)) return not_finite(m, *loss, err);
+    drl_optim_step(&m->optim, m->params.value, m->gradient, norm2, m->team);
+
+    m->history_sum += *loss;
+    if (m->optim.step % DRL_HISTORY_STEPS == 0 && m->optim.step <= m->cfg.train_steps) {
+        m->history[m->optim.step / DRL_HISTORY_STEPS - 1] = (float)(m->history_sum / DRL_HISTORY_STEPS);
+        m->history_sum = 0;
+    }
+    return DRL_OK;
+}
+
+/* ---- The loop ----------------------------------------------------------------------------------------------------- */
+
+static drl_status save(drl_model *m, drl_train_run *run, double started, drl_err *err) {
+    run->seconds = drl_now() - started;
+    return drl_checkpoint_write(m, run->dir, err);
+}
+
+drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {
+    run->seconds = run->images_per_second = 0;
+    drl_status st = drl_make_dirs(run->dir, err);
+    bool found = false;
+    if (st == DRL_OK && run->resume) st = drl_checkpoint_read(m, run->dir, &found, err);
+    if (st != DRL_OK) return st;
+    size_t steps = m->cfg.train_steps, first = (size_t)m->optim.step;
+    if (found) drl_log("%s: continued from %s at step %zu of %zu", run->label, run->dir, first, steps);
+    if (found && first >= steps) return DRL_OK;
+
+    double started = drl_now(), saved = started, loss = NAN, smooth = NAN;
+    drl_progress progress;
+    drl_progress_begin(&progress, run->label, first, steps);
+    while (m->optim.step < steps && !drl_interrupted()) {
+        if ((st = drl_model_step(m, &loss, err)) != DRL_OK)
+            return drl_err_context(err, st, "%s", run->label);
+        smooth = isnan(smooth) ? loss : 0.98 * smooth + 0.02 * loss;
+        drl_progress_update(&progress, (size_t)m->optim.step, m->cfg.train_batch, smooth);
+        if (drl_now() - saved >= run->checkpoint_seconds && m->optim.step < steps) {
+            if ((st = save(m, run, started, err)) != DRL_OK) return st;
+            saved = drl_now();
+        }
+    }
+    run->images_per_second = drl_progress_end(&progress, (size_t)m->optim.step, smooth);
+    if ((st = save(m, run, started, err)) != DRL_OK) return st;
+    if (m->optim.step < steps)
+        return drl_fail(err, DRL_ERR_INTERRUPTED,
+                        "%s: interrupted at step %llu of %zu; the checkpoint is in %s, the same command continues it",
+                        run->label, (unsigned long long)m->optim.step, steps, run->dir);
+    return DRL_OK;
+}
+
+drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
+                            drl_threads *team, const char *out, drl_train_run *run, drl_err *err) {
+    drl_status st = drl_model_open(m, cfg, data, seed, team, err);
+    if (st != DRL_OK) return st;
+    char dir[4096], dataset[64];
+    snprintf(dataset, sizeof dataset, "%s", data->name);
+    for (char *c = dataset; *c; c++)
+        if (*c == ':' || *c == '/') *c = '-';
+    snprintf(dir, sizeof dir, "%s/models/%s-%s-%.12s", out, (*m)->method->name, dataset, (*m)->key);
+    run->dir = dir;
+    st = drl_model_train(*m, run, err);
+    run->dir = NULL;
+    if (st != DRL_OK) {
+        drl_model_close(*m);
+        *m = NULL;
+    }
+    return st;
+}

@@ -1,0 +1,246 @@
+/* The run store: two tables of one SQLite file (drl/results.h). Every call is one statement and so one transaction. */
+#include <assert.h>
+#include <math.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "drl/mem.h"
+#include "drl/results.h"
+
+#define APPLICATION_ID 0x44524c31 /* "DRL1" */
+#define SCHEMA_VERSION 1
+#define WAIT_MS        60000
+
+struct drl_store {
+    sqlite3 *db;
+    char path[4096];
+};
+
+/* `opened` counts: the run with the larger number was opened by drl_store_run later. */
+static const char schema[] =
+    "CREATE TABLE runs (id INTEGER PRIMARY KEY, experiment TEXT NOT NULL, method TEXT NOT NULL, dataset TEXT NOT NULL,"
+    " scale TEXT NOT NULL, seed INTEGER NOT NULL, config_hash TEXT NOT NULL, config TEXT NOT NULL,"
+    " dataset_sha256 TEXT NOT NULL, provenance TEXT NOT NULL, created TEXT NOT NULL, opened INTEGER NOT NULL,"
+    " UNIQUE (experiment, method, dataset, scale, seed, config_hash));"
+    "CREATE TABLE metrics (run_id INTEGER NOT NULL REFERENCES runs (id), name TEXT NOT NULL,"
+    " t REAL, value REAL NOT NULL, detail TEXT NOT NULL);" /* t NULL: does not depend on t */
+    "CREATE UNIQUE INDEX metric_key ON metrics (run_id, name, ifnull(t, 'none'));"
+    "PRAGMA application_id = 1146244145;"
+    "PRAGMA user_version = 1;";
+
+/* One line about the last error of the database. */
+static drl_status store_fail(drl_store *s, const char *what, drl_err *err) {
+    int code = sqlite3_errcode(s->db);
+    const char *text = sqlite3_errmsg(s->db);
+    switch (code & 0xff) {
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        return drl_fail(err, DRL_ERR_FORMAT, "%s: damaged, or not a results store (%s): move it away, or restore it",
+                        s->path, text);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return drl_fail(err, DRL_ERR_IO, "%s: %s: locked by another program for more than %d s", s->path, what,
+                        WAIT_MS / 1000);
+    case SQLITE_NOMEM: return drl_fail(err, DRL_ERR_MEMORY, "%s: %s: out of memory", s->path, what);
+    default: return drl_fail(err, DRL_ERR_IO, "%s: %s: %s", s->path, what, text);
+    }
+}
+
+static drl_status prepare(drl_store *s, sqlite3_stmt **q, const char *sql, const char *what, drl_err *err) {
+    return sqlite3_prepare_v2(s->db, sql, -1, q, NULL) == SQLITE_OK ? DRL_OK : store_fail(s, what, err);
+}
+
+/* The first column of the only row of a query, as an integer. */
+static drl_status query_int(drl_store *s, int64_t *out, const char *sql, drl_err *err) {
+    sqlite3_stmt *q;
+    drl_status st = prepare(s, &q, sql, "cannot read", err);
+    if (st != DRL_OK) return st;
+    if (sqlite3_step(q) == SQLITE_ROW)
+        *out = sqlite3_column_int64(q, 0);
+    else
+        st = store_fail(s, "cannot read", err);
+    sqlite3_finalize(q);
+    return st;
+}
+
+/* *fresh: nothing is in the file yet. Otherwise it must be ours, and of this version. */
+static drl_status check_schema(drl_store *s, bool *fresh, drl_err *err) {
+    int64_t id = 0, version = 0, tables = 0;
+    drl_status st = query_int(s, &tables, "SELECT count(*) FROM sqlite_master", err);
+    if (st == DRL_OK) st = query_int(s, &id, "PRAGMA application_id", err);
+    if (st == DRL_OK) st = query_int(s, &version, "PRAGMA user_version", err);
+    if (st != DRL_OK) return st;
+    *fresh = tables == 0 && id == 0 && version == 0;
+    if (*fresh || (id == APPLICATION_ID && version == SCHEMA_VERSION)) return DRL_OK;
+    if (id != APPLICATION_ID)
+        return drl_fail(err, DRL_ERR_FORMAT, "%s: a SQLite file, but not a results store: move it away", s->path);
+    return drl_fail(err, DRL_ERR_FORMAT,
+                    "%s: results store of version %lld, this program reads version %d: use another --out directory",
+                    s->path, (long long)version, SCHEMA_VERSION);
+}
+
+/* Two programs may find the file fresh at once: the one that gets the lock second finds the tables made. */
+static drl_status make_schema(drl_store *s, drl_err *err) {
+    bool fresh;
+    if (sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return store_fail(s, "cannot write", err);
+    drl_status st = check_schema(s, &fresh, err);
+    if (st == DRL_OK && fresh && sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+        st = store_fail(s, "cannot write", err);
+    if (st == DRL_OK && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        st = store_fail(s, "cannot write", err);
+    if (st != DRL_OK) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return st;
+}
+
+drl_status drl_store_open(drl_store **out, const char *dir, drl_err *err) {
+    *out = NULL;
+    drl_store *s = NULL;
+    drl_status st = drl_make_dirs(dir, err);
+    if (st == DRL_OK) st = drl_alloc(&s, 1, sizeof *s, "results store", err);
+    if (st != DRL_OK) return st;
+    int n = snprintf(s->path, sizeof s->path, "%s/results.sqlite", dir);
+    if (n < 0 || (size_t)n >= sizeof s->path) {
+        st = drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", dir);
+        goto done;
+    }
+    if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
+        st = store_fail(s, "cannot open", err);
+        goto done;
+    }
+    bool fresh;
+    sqlite3_busy_timeout(s->db, WAIT_MS);
+    st = check_schema(s, &fresh, err);
+    if (st == DRL_OK && fresh) st = make_schema(s, err);
+done:
+    if (st == DRL_OK)
+        *out = s;
+    else
+        drl_store_close(s);
+    return st;
+}
+
+void drl_store_close(drl_store *s) {
+    if (!s) return;
+    sqlite3_close(s->db);
+    drl_free(s);
+}
+
+static void bind_text(sqlite3_stmt *q, int at, const char *text) {
+    sqlite3_bind_text(q, at, text, -1, SQLITE_TRANSIENT);
+}
+
+drl_status drl_store_run(drl_store *s, int64_t *run_id, const drl_run_info *info, drl_err *err) {
+    static const char sql[] =
+        "INSERT INTO runs (experiment, method, dataset, scale, seed, config_hash, config, dataset_sha256, provenance,"
+        " created, opened) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'),"
+        " (SELECT ifnull(max(opened), 0) + 1 FROM runs))"
+        " ON CONFLICT (experiment, method, dataset, scale, seed, config_hash) DO UPDATE SET opened = excluded.opened"
+        " RETURNING id";
+    sqlite3_stmt *q;
+    drl_status st = prepare(s, &q, sql, "cannot record the run", err);
+    if (st != DRL_OK) return st;
+    const char *texts[] = {info->experiment, info->method, info->dataset, info->scale};
+    for (int i = 0; i < 4; i++) bind_text(q, i + 1, texts[i]);
+    sqlite3_bind_int64(q, 5, (int64_t)info->seed);
+    bind_text(q, 6, info->config_hash);
+    bind_text(q, 7, info->config);
+    bind_text(q, 8, info->dataset_sha256);
+    bind_text(q, 9, drl_provenance());
+    /* the row comes first; the change is committed only when the statement is done */
+    int64_t id = 0;
+    int code = sqlite3_step(q);
+    if (code == SQLITE_ROW) {
+        id = sqlite3_column_int64(q, 0);
+        code = sqlite3_step(q);
+    }
+    if (code != SQLITE_DONE)
+        st = store_fail(s, "cannot record the run", err);
+    else
+        *run_id = id;
+    sqlite3_finalize(q);
+    return st;
+}
+
+static void bind_time(sqlite3_stmt *q, int at, double t) {
+    if (isnan(t))
+        sqlite3_bind_null(q, at);
+    else
+        sqlite3_bind_double(q, at, t);
+}
+
+drl_status drl_store_put(drl_store *s, int64_t run_id, const char *name, double t, double value, const char *detail,
+                         drl_err *err) {
+    if (!isfinite(value))
+        return drl_fail(err, DRL_ERR_NUMERIC, "%s: metric %s is %g: not stored", s->path, name, value);
+    if (isinf(t)) return drl_fail(err, DRL_ERR_NUMERIC, "%s: metric %s at t = %g: not stored", s->path, name, t);
+    sqlite3_stmt *q;
+    drl_status st = prepare(s, &q,
+                            "INSERT INTO metrics (run_id, name, t, value, detail) VALUES (?1, ?2, ?3, ?4, ?5)"
+                            " ON CONFLICT (run_id, name, ifnull(t, 'none'))"
+                            " DO UPDATE SET value = excluded.value, detail = excluded.detail",
+                            "cannot store a metric", err);
+    if (st != DRL_OK) return st;
+    sqlite3_bind_int64(q, 1, run_id);
+    bind_text(q, 2, name);
+    bind_time(q, 3, t);
+    sqlite3_bind_double(q, 4, value);
+    bind_text(q, 5, detail);
+    if (sqlite3_step(q) != SQLITE_DONE) st = store_fail(s, "cannot store a metric", err);
+    sqlite3_finalize(q);
+    return st;
+}
+
+drl_status drl_store_get(drl_store *s, int64_t run_id, const char *name, double t, bool *found, double *value,
+                         char *detail, size_t size, drl_err *err) {
+    sqlite3_stmt *q;
+    drl_status st = prepare(s, &q, "SELECT value, detail FROM metrics WHERE run_id = ?1 AND name = ?2 AND t IS ?3",
+                            "cannot read a metric", err);
+    if (st != DRL_OK) return st;
+    sqlite3_bind_int64(q, 1, run_id);
+    bind_text(q, 2, name);
+    bind_time(q, 3, t);
+    int code = sqlite3_step(q);
+    if (code == SQLITE_ROW) {
+        *value = sqlite3_column_double(q, 0);
+        if (detail) snprintf(detail, size, "%s", (const char *)sqlite3_column_text(q, 1));
+    } else if (code != SQLITE_DONE) {
+        st = store_fail(s, "cannot read a metric", err);
+    }
+    if (st == DRL_OK) *found = code == SQLITE_ROW;
+    sqlite3_finalize(q);
+    return st;
+}
+
+drl_status drl_store_rows(drl_store *s, const char *experiment, const char *dataset, const char *scale,
+                          drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err) {
+    /* of the runs of a method and seed that have rows, the one opened last */
+    static const char sql[] =
+        "WITH ranked AS (SELECT id, method, seed, config_hash, row_number() OVER (PARTITION BY method, seed"
+        "  ORDER BY opened DESC) AS place FROM runs WHERE experiment = ?1 AND dataset = ?2 AND scale = ?3"
+        "  AND EXISTS (SELECT 1 FROM metrics WHERE run_id = runs.id))"
+        " SELECT method, name, detail, config_hash, seed, t, value, id FROM ranked JOIN metrics ON run_id = id"
+        " WHERE place = 1 ORDER BY method, name, t, seed";
+    sqlite3_stmt *q;
+    drl_status st = prepare(s, &q, sql, "cannot read the rows", err);
+    if (st != DRL_OK) return st;
+    bind_text(q, 1, experiment);
+    bind_text(q, 2, dataset);
+    bind_text(q, 3, scale);
+    int code = SQLITE_DONE;
+    while (st == DRL_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
+        drl_row r = {.method = (const char *)sqlite3_column_text(q, 0),
+                     .metric = (const char *)sqlite3_column_text(q, 1),
+                     .detail = (const char *)sqlite3_column_text(q, 2),
+                     .config_hash = (const char *)sqlite3_column_text(q, 3),
+                     .seed = (uint64_t)sqlite3_column_int64(q, 4),
+                     .t = sqlite3_column_type(q, 5) == SQLITE_NULL ? NAN : sqlite3_column_double(q, 5),
+                     .value = sqlite3_column_double(q, 6),
+                     .run_id = sqlite3_column_int64(q, 7)};
+        st = row(arg, &r, err);
+    }
+    if (st == DRL_OK && code != SQLITE_DONE) st = store_fail(s, "cannot read the rows", err);
+    sqlite3_finalize(q);
+    return st;
+}

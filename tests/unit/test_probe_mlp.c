@@ -1,0 +1,245 @@
+/* The MLP probe's protocol against a loop written out here: order, dropout, selection of epoch and rate. */
+#include "probe_test.h"
+
+#include "models/probe_mlp.h"
+
+typedef struct data {
+    drl_codes train, val, test;
+} data;
+
+static data make_data(double noise, uint64_t seed) {
+    return (data){make_codes(523, 4, 2, noise, seed), make_codes(211, 4, 2, noise, seed + 1),
+                  make_codes(307, 4, 2, noise, seed + 2)};
+}
+
+static void free_data(data d) {
+    free_codes(d.train);
+    free_codes(d.val);
+    free_codes(d.test);
+}
+
+static drl_mlp_cfg small_cfg(void) {
+    return (drl_mlp_cfg){.hidden = 33,
+                         .epochs = 9,
+                         .batch = 64,
+                         .rates = 3,
+                         .rate = {1e-3, 3e-2, 1e-2},
+                         .dropout = 0.25,
+                         .weight_decay = 1e-5};
+}
+
+static void run(drl_probe_result *r, const drl_mlp_job *jobs, size_t n, const drl_mlp_cfg *cfg, size_t threads) {
+    drl_threads *team = open_team(threads);
+    drl_err err;
+    memset(r, 0, n * sizeof *r);
+    if (drl_probe_mlp(r, jobs, n, cfg, team, &err) != DRL_OK) fail_msg("%s", err.message);
+    drl_threads_close(team);
+}
+
+static void test_published(void **state) {
+    (void)state;
+    static const double rates[] = {1e-3, 7.5e-4, 5e-4, 2.5e-4, 1e-4, 5e-5};
+    drl_mlp_cfg c = drl_mlp_published(), fast = drl_mlp_fast();
+    assert_true(c.hidden == 512 && c.epochs == 100 && c.batch == 256 && c.rates == 6 && c.patience == 0);
+    assert_true(c.dropout == 0.25 && c.weight_decay == 1e-5);
+    for (size_t i = 0; i < 6; i++) assert_true(c.rate[i] == rates[i]);
+    assert_true(fast.hidden == 512 && fast.epochs == 20 && fast.batch == 256 && fast.rates == 2 && fast.patience == 3);
+    assert_true(fast.rate[0] == 1e-3 && fast.rate[1] == 2.5e-4 && fast.dropout == 0.25 && fast.weight_decay == 1e-5);
+}
+
+static void test_init_and_dropout(void **state) {
+    (void)state;
+    drl_mlp_net net;
+    assert_int_equal(drl_mlp_net_init(&net, 16, 100, 7, NULL), DRL_OK);
+    assert_int_equal(net.params, 16 * 100 + 100 + 100 * 7 + 7);
+    assert_int_equal(drl_mlp_net_init(&net, 1 << 20, 1 << 20, 2, NULL), DRL_ERR_LIMIT);
+    assert_int_equal(drl_mlp_net_init(&net, 16, SIZE_MAX, 2, NULL), DRL_ERR_LIMIT);
+    drl_mlp_net_init(&net, 16, 100, 7, NULL);
+    drl_real *p = calloc(net.params, sizeof *p);
+    drl_mlp_init(p, &net, 1);
+    double top[2] = {0, 0};
+    for (size_t i = 0; i < net.params; i++) top[i >= net.w2] = fmax(top[i >= net.w2], fabs((double)p[i]));
+    assert_true(top[0] <= 0.25 && top[0] > 0.249 && top[1] <= 0.1 + 1e-7 && top[1] > 0.099);
+    assert_true(p[0] != p[net.b1] && p[0] != p[net.w2]);
+    free(p);
+    assert_int_equal(drl_mlp_dropout_below(0), 0);
+    assert_int_equal(drl_mlp_dropout_below(0.25), 16384);
+    assert_int_equal(drl_mlp_dropout_below(0.1), 6554);
+    assert_int_equal(drl_mlp_dropout_below(1 - 1e-9), 65535);
+}
+
+/* One fit written out: epoch e in the order of stream (seed, probe, 4, e), minibatch s (from 1, over all epochs) with
+ * the dropout of stream (seed, probe, 5, s). Returns validation and test codes right after each epoch. */
+static void plain_fit(size_t *val, size_t *test, const data *set, uint64_t seed, const drl_mlp_cfg *cfg, double rate) {
+    drl_mlp_net net;
+    drl_mlp_scratch s;
+    size_t n = set->train.n, d = set->train.d, step = 0;
+    assert_int_equal(drl_mlp_net_init(&net, d, cfg->hidden, set->train.classes, NULL), DRL_OK);
+    assert_int_equal(drl_mlp_scratch_init(&s, &net, 256, NULL), DRL_OK);
+    drl_real *p = calloc(net.params, sizeof *p), *m = calloc(net.params, sizeof *m), *v = calloc(net.params, sizeof *v);
+    drl_real *g = calloc(net.params, sizeof *g), *x = calloc(cfg->batch * d, sizeof *x);
+    uint32_t *order = calloc(n, sizeof *order);
+    int32_t *y = calloc(cfg->batch, sizeof *y);
+    drl_mlp_init(p, &net, seed);
+    for (size_t epoch = 1; epoch <= cfg->epochs; epoch++) {
+        drl_rng_permutation(drl_rng_stream(seed, DRL_RNG_PROBE, 4, (uint32_t)epoch), order, n);
+        for (size_t at = 0; at < n;) {
+            size_t rows = 0;
+            for (; rows < cfg->batch && at < n; rows++, at++) {
+                for (size_t j = 0; j < d; j++) x[rows * d + j] = set->train.x[order[at] * d + j];
+                y[rows] = set->train.y[order[at]];
+            }
+            drl_mlp_dropout drop = {drl_mlp_dropout_below(cfg->dropout),
+                                    drl_rng_stream(seed, DRL_RNG_PROBE, 5, (uint32_t)++step)};
+            drl_mlp_loss_grad(g, p, &net, x, y, rows, drop, &s);
+            drl_mlp_adam(p, m, v, g, net.params, rate, cfg->weight_decay, step);
+        }
+        val[epoch - 1] = drl_mlp_correct(p, &net, &set->val, &s);
+        test[epoch - 1] = drl_mlp_correct(p, &net, &set->test, &s);
+    }
+    void *blocks[] = {p, m, v, g, x, order, y};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
+    drl_mlp_scratch_free(&s);
+}
+
+/* Rate and epoch chosen are those of the largest validation accuracy over the written-out fits, first of equals, and
+ * the test accuracy is the one of that moment; with and without patience. */
+static void test_selection(void **state) {
+    (void)state;
+    enum { EPOCHS = 9 };
+    bool inner = false; /* some chosen epoch is neither the first nor the last */
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        for (size_t patience = 0; patience <= 2; patience++) {
+            data set = make_data(0.4, 10 * seed);
+            drl_mlp_cfg cfg = small_cfg();
+            cfg.patience = patience;
+            size_t best = 0, epoch = 0, rate = 0, right = 0;
+            for (size_t r = 0; r < cfg.rates; r++) {
+                size_t val[EPOCHS], test[EPOCHS], fit_best = 0, fit_epoch = 0;
+                plain_fit(val, test, &set, seed, &cfg, cfg.rate[r]);
+                for (size_t e = 0; e < EPOCHS; e++) {
+                    if (e > 0 && patience > 0 && e - fit_epoch > patience) break;
+                    if (e == 0 || val[e] > fit_best) fit_best = val[e], fit_epoch = e;
+                }
+                if (r == 0 || fit_best > best)
+                    best = fit_best, epoch = fit_epoch + 1, rate = r, right = test[fit_epoch];
+            }
+            drl_mlp_job job = {set.train, set.val, set.test, seed};
+            drl_probe_result got;
+            run(&got, &job, 1, &cfg, 1);
+            assert_int_equal(got.epoch, epoch);
+            assert_true(got.rate == cfg.rate[rate]);
+            assert_true(got.val_accuracy == (double)best / (double)set.val.n);
+            assert_true(got.test_accuracy == (double)right / (double)set.test.n);
+            inner |= epoch > 1 && epoch < EPOCHS;
+            free_data(set);
+        }
+    assert_true(inner);
+}
+
+/* Jobs of different seeds and sizes: the same bits on 1, 2 and 3 threads and one by one; test labels decide nothing. */
+static void test_threads_and_independence(void **state) {
+    (void)state;
+    data a = make_data(0.3, 50),
+         b = {make_codes(300, 7, 3, 1, 1), make_codes(90, 7, 3, 1, 2), make_codes(80, 7, 3, 1, 3)};
+    drl_mlp_job jobs[3] = {{a.train, a.val, a.test, 1}, {a.train, a.val, a.test, 2}, {b.train, b.val, b.test, 1}};
+    drl_mlp_cfg cfg = small_cfg();
+    drl_probe_result one[3], other[3];
+    run(one, jobs, 3, &cfg, 1);
+    for (size_t threads = 2; threads <= 3; threads++) {
+        run(other, jobs, 3, &cfg, threads);
+        assert_memory_equal(one, other, sizeof one);
+    }
+    run(other, jobs + 2, 1, &cfg, 2);
+    assert_memory_equal(one + 2, other, sizeof *one);
+    assert_true(one[0].test_accuracy != one[1].test_accuracy || one[0].val_accuracy != one[1].val_accuracy);
+
+    int32_t *y = (int32_t *)(uintptr_t)a.test.y;
+    for (size_t i = 0; i < a.test.n; i++) y[i] = 1 - y[i];
+    run(other, jobs, 3, &cfg, 2);
+    for (size_t j = 0; j < 2; j++) {
+        assert_true(other[j].epoch == one[j].epoch && other[j].rate == one[j].rate);
+        assert_true(other[j].val_accuracy == one[j].val_accuracy);
+        assert_close(other[j].test_accuracy, 1 - one[j].test_accuracy, 1e-12);
+    }
+    free_data(a);
+    free_data(b);
+}
+
+/* Labels by XOR of two signs: the MLP learns them, a linear classifier cannot. */
+static void test_xor(void **state) {
+    (void)state;
+    data set = {make_codes(3000, 2, 2, 0, 1), make_codes(500, 2, 2, 0, 2), make_codes(1000, 2, 2, 0, 3)};
+    drl_mlp_job job = {set.train, set.val, set.test, 1};
+    drl_mlp_cfg cfg = small_cfg();
+    cfg.epochs = 20;
+    drl_probe_result mlp, linear;
+    run(&mlp, &job, 1, &cfg, 2);
+    assert_true(mlp.test_accuracy > 0.96);
+    drl_threads *team = open_team(1);
+    drl_linear_cfg lc = drl_linear_default();
+    assert_int_equal(drl_probe_linear(&linear, set.train, set.val, set.test, &lc, team, NULL), DRL_OK);
+    assert_true(linear.test_accuracy < 0.65);
+    drl_threads_close(team);
+    free_data(set);
+}
+
+/* More epochs take no more allocations, and nothing stays behind. */
+static void test_memory(void **state) {
+    (void)state;
+    data set = make_data(0.3, 1);
+    drl_mlp_job job = {set.train, set.val, set.test, 1};
+    drl_mlp_cfg cfg = small_cfg();
+    drl_probe_result r;
+    size_t calls[2];
+    drl_mem_stats before = drl_mem_get_stats();
+    for (int i = 0; i < 2; i++) {
+        cfg.epochs = i ? 7 : 1;
+        size_t start = drl_mem_get_stats().calls;
+        run(&r, &job, 1, &cfg, 1);
+        calls[i] = drl_mem_get_stats().calls - start;
+    }
+    assert_int_equal(calls[0], calls[1]);
+    assert_int_equal(before.bytes, drl_mem_get_stats().bytes);
+    free_data(set);
+}
+
+static void expect(const drl_mlp_job *jobs, size_t n, const drl_mlp_cfg *cfg, drl_status status, const char *text) {
+    drl_threads *team = open_team(2);
+    drl_probe_result r[2];
+    drl_err err = {0};
+    size_t before = drl_mem_get_stats().bytes;
+    assert_int_equal(drl_probe_mlp(r, jobs, n, cfg, team, &err), status);
+    if (!strstr(err.message, text)) fail_msg("message: %s", err.message);
+    assert_int_equal(before, drl_mem_get_stats().bytes);
+    drl_threads_close(team);
+}
+
+static void test_bad_input(void **state) {
+    (void)state;
+    data set = make_data(0, 1);
+    drl_mlp_job good = {set.train, set.val, set.test, 1}, jobs[2] = {good, good};
+    drl_mlp_cfg cfg = small_cfg(), bad = cfg;
+    jobs[1].val.n = 0, expect(jobs, 2, &cfg, DRL_ERR_SHAPE, "job 1: validation codes: empty"), jobs[1] = good;
+    jobs[1].test.d = 3, expect(jobs, 2, &cfg, DRL_ERR_SHAPE, "job 1: test codes: 3 dimensions"), jobs[1] = good;
+    jobs[0].train.classes = 1, expect(jobs, 2, &cfg, DRL_ERR_FORMAT, "job 0: training codes: label"), jobs[0] = good;
+    bad.hidden = 0, expect(jobs, 2, &bad, DRL_ERR_CONFIG, "hidden 0"), bad = cfg;
+    bad.rates = 9, expect(jobs, 2, &bad, DRL_ERR_CONFIG, "9 learning rates"), bad = cfg;
+    bad.rate[1] = NAN, expect(jobs, 2, &bad, DRL_ERR_CONFIG, "learning rate nan"), bad = cfg;
+    bad.dropout = 1, expect(jobs, 2, &bad, DRL_ERR_CONFIG, "dropout"), bad = cfg;
+    bad.weight_decay = -1, expect(jobs, 2, &bad, DRL_ERR_CONFIG, "weight decay"), bad = cfg;
+    bad.rate[2] = 1e37, expect(jobs, 2, &bad, DRL_ERR_NUMERIC, "job 0, learning rate 1e+37: epoch 1"), bad = cfg;
+    free_data(set);
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    drl_blas_guard(argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_published), cmocka_unit_test(test_init_and_dropout),
+        cmocka_unit_test(test_selection), cmocka_unit_test(test_threads_and_independence),
+        cmocka_unit_test(test_xor),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_bad_input),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

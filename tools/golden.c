@@ -1,0 +1,72 @@
+/* golden FILE.safetensors...: runs our ops, networks, objective and optimisers on the inputs of golden files and compares
+ * every output, inner activation and gradient the files have.                                           [vectors]
+ *
+ * Exit status: 0 all within the limits, 1 a miss, 2 a file that cannot be read or is of no known kind, or wrong usage. */
+#include "golden.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "drl/blas.h"
+
+typedef enum file_kind { UNKNOWN, LAYERS, ENCODER, SCORE, LOSS, OPTIM } file_kind;
+
+static file_kind kind_of(const golden *gd) {
+    if (golden_find(gd, "in/x0") && golden_find(gd, "in/noise")) return LOSS;
+    if (golden_find(gd, "in/xt")) return SCORE;
+    if (golden_find(gd, "in/x0")) return ENCODER;
+    for (size_t i = 0; i < drl_st_count(gd->file); i++)
+        if (strstr(drl_st_at(gd->file, i)->name, "/p0_start")) return OPTIM;
+    return LAYERS;
+}
+
+static bool check_contents(golden *gd) {
+    switch (kind_of(gd)) {
+    case ENCODER: golden_encoder(gd); return true;
+    case SCORE: golden_score(gd); return true;
+    case LOSS: golden_loss(gd); return true;
+    case OPTIM: golden_optim(gd); return true;
+    default: return golden_layers(gd);
+    }
+}
+
+/* Exit status of one file. */
+static int check_file(const char *path, drl_threads *const team[2]) {
+    drl_err err;
+    golden gd = {.path = path, .team = {team[0], team[1]}};
+    if (drl_st_open(&gd.file, path, &err) != DRL_OK) {
+        fprintf(stderr, "golden: %s\n", err.message);
+        return 2;
+    }
+    gd.records = golden_alloc(drl_st_count(gd.file), sizeof *gd.records);
+    int status = 2;
+    if (check_contents(&gd)) status = golden_report(&gd) ? 1 : 0;
+    else fprintf(stderr, "golden: %s: holds no layers, encoder, score network, loss or optimiser steps\n", path);
+    golden_free(gd.records);
+    drl_st_close(gd.file);
+    return status;
+}
+
+int main(int argc, char **argv) {
+    drl_blas_guard(argv);
+    if (argc < 2 || argv[1][0] == '-') {
+        fprintf(argc < 2 ? stderr : stdout, "usage: golden FILE.safetensors...\n"
+                                            "Compares the library with golden vectors. 0 within the limits, 1 a miss, "
+                                            "2 a file cannot be used.\n");
+        return argc >= 2 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
+    }
+    drl_threads *team[2] = {NULL, NULL};
+    drl_err err;
+    int status = 0;
+    for (size_t i = 0; i < 2; i++)
+        if (drl_threads_open(&team[i], i + 1, &err) != DRL_OK) {
+            fprintf(stderr, "golden: %s\n", err.message);
+            return 1;
+        }
+    for (int i = 1; i < argc; i++) {
+        int s = check_file(argv[i], team);
+        status = s > status ? s : status;
+    }
+    for (size_t i = 0; i < 2; i++) drl_threads_close(team[i]);
+    return status;
+}
