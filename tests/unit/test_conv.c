@@ -75,24 +75,72 @@ static void restart(problem *p, size_t size) {
     memcpy(p->want, p->out, (size + GUARD) * sizeof *p->out);
 }
 
+/* One implementation of the three passes, and where it applies. */
+typedef struct family {
+    const char *name;
+    void (*forward)(drl_real *, const drl_real *, const drl_real *, drl_real, const drl_conv_dims *, size_t,
+                    drl_arena *);
+    void (*backward_data)(drl_real *, const drl_real *, const drl_real *, drl_real, bool, const drl_conv_dims *, size_t,
+                          drl_arena *);
+    void (*backward_weight)(drl_real *, const drl_real *, const drl_real *, drl_real, const drl_conv_dims *, size_t,
+                            drl_arena *);
+    bool (*applies)(const drl_conv_dims *), (*applies_back)(const drl_conv_dims *);
+} family;
+
+static bool always(const drl_conv_dims *d) {
+    (void)d;
+    return true;
+}
+
+static bool is_3x3(const drl_conv_dims *d) {
+    return d->k == 3;
+}
+
+static bool is_3x3_same(const drl_conv_dims *d) {
+    return d->k == 3 && d->stride == 1 && d->ho == d->h && d->wo == d->w;
+}
+
+#define FAMILY(prefix, where, back)                                                                                    \
+    { #prefix, prefix##_forward, prefix##_backward_data, prefix##_backward_weight, where, back }
+static const family families[] = {
+    FAMILY(drl_conv, always, always),
+    FAMILY(drl_conv_gemm, always, always),
+    FAMILY(drl_conv_direct, is_3x3, is_3x3_same),
+    FAMILY(drl_conv_winograd, drl_conv_winograd_applies, drl_conv_winograd_applies),
+};
+static size_t compared[sizeof families / sizeof *families]; /* shapes each family has been tried on */
+
+static void check_family(problem *p, const family *f, drl_real alpha, bool add) {
+    char what[80];
+    restart(p, p->y_size);
+    f->forward(p->out, p->x, p->w, alpha, &p->d, p->n, &p->scratch);
+    drl_conv_forward_ref(p->want, p->x, p->w, alpha, &p->d, p->n);
+    snprintf(what, sizeof what, "%s_forward", f->name);
+    compare(p, p->y_size, what, (double)alpha, true);
+
+    restart(p, p->w_size);
+    f->backward_weight(p->out, p->x, p->y, alpha, &p->d, p->n, &p->scratch);
+    drl_conv_backward_weight_ref(p->want, p->x, p->y, alpha, &p->d, p->n);
+    snprintf(what, sizeof what, "%s_backward_weight", f->name);
+    compare(p, p->w_size, what, (double)alpha, true);
+
+    if (!f->applies_back(&p->d)) return;
+    restart(p, p->x_size);
+    if (!add) memset(p->out, 0xff, p->x_size * sizeof *p->out); /* NaN must not shine through */
+    f->backward_data(p->out, p->y, p->w, alpha, add, &p->d, p->n, &p->scratch);
+    drl_conv_backward_data_ref(p->want, p->y, p->w, alpha, add, &p->d, p->n);
+    snprintf(what, sizeof what, "%s_backward_data", f->name);
+    compare(p, p->x_size, what, (double)alpha, add);
+}
+
 static void check_shape(const drl_conv_dims *d, size_t n, drl_real alpha, bool add) {
     problem p;
     open_problem(&p, d, n);
-    restart(&p, p.y_size);
-    drl_conv_forward(p.out, p.x, p.w, alpha, d, n, &p.scratch);
-    drl_conv_forward_ref(p.want, p.x, p.w, alpha, d, n);
-    compare(&p, p.y_size, "forward", (double)alpha, true);
-
-    restart(&p, p.x_size);
-    if (!add) memset(p.out, 0xff, p.x_size * sizeof *p.out); /* NaN must not shine through */
-    drl_conv_backward_data(p.out, p.y, p.w, alpha, add, d, n, &p.scratch);
-    drl_conv_backward_data_ref(p.want, p.y, p.w, alpha, add, d, n);
-    compare(&p, p.x_size, "backward_data", (double)alpha, add);
-
-    restart(&p, p.w_size);
-    drl_conv_backward_weight(p.out, p.x, p.y, alpha, d, n, &p.scratch);
-    drl_conv_backward_weight_ref(p.want, p.x, p.y, alpha, d, n);
-    compare(&p, p.w_size, "backward_weight", (double)alpha, true);
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+        if (!families[f].applies(d)) continue;
+        check_family(&p, &families[f], alpha, add);
+        compared[f]++;
+    }
     close_problem(&p);
 }
 
@@ -151,6 +199,21 @@ static void test_blocks(void **state) {
     }
 }
 
+/* What Winograd's kernels take: even sides and whole vectors of channels; few and many tiles, full and narrow blocks. */
+static void test_winograd(void **state) {
+    (void)state;
+    static const size_t sides[][2] = {{2, 2}, {4, 4}, {6, 10}, {8, 8}, {32, 16}}, channels[] = {16, 32, 48, 64};
+    for (size_t s = 0; s < sizeof sides / sizeof *sides; s++)
+        for (size_t i = 0; i < 16; i++) {
+            drl_conv_dims d;
+            if (sides[s][0] * channels[i / 4] * channels[i % 4] > 20000 && i % 3) continue; /* the plain loops are slow */
+            assert_true(dims_of(&d, &kinds[2], sides[s][0], sides[s][1], channels[i / 4], channels[i % 4]));
+            assert_true(drl_conv_winograd_applies(&d));
+            check_shape(&d, 1 + i % 3, (drl_real)-1.3, i % 2);
+        }
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++) assert_true(compared[f] > 30);
+}
+
 /* A kernel of one tap moves the image by one pixel: checks the plain loops against something simpler still. */
 static void test_shift(void **state) {
     (void)state;
@@ -170,6 +233,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_channels),
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_winograd),
         cmocka_unit_test(test_shift),
     };
     return cmocka_run_group_tests_name("convolution kernels, " DRL_REAL_NAME, tests, NULL, NULL) ? 1 : 0;
