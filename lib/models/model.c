@@ -91,6 +91,15 @@ static drl_status check(const drl_model_cfg *c, drl_err *err) {
     if (c->model_score_channels % 4 != 0)
         return drl_fail(err, DRL_ERR_CONFIG, "model.score_channels = %zu: want a multiple of 4, for the group norms",
                         c->model_score_channels);
+    size_t levels = c->model_score_mult.n;
+    if (levels == 0 || levels > DRL_MAX_LEVELS)
+        return drl_fail(err, DRL_ERR_CONFIG, "model.score_mult: want 1 to %d levels, got %zu", DRL_MAX_LEVELS, levels);
+    if (c->data_size % ((size_t)1 << (levels - 1)) != 0)
+        return drl_fail(err, DRL_ERR_CONFIG, "data.size = %zu: want a multiple of %zu, for the %zu levels of model.score_mult",
+                        c->data_size, (size_t)1 << (levels - 1), levels);
+    if (c->model_encoder_depth % 6 != 4)
+        return drl_fail(err, DRL_ERR_CONFIG, "model.encoder_depth = %zu: want 6 n + 4, such as 10, 16, 22, 28",
+                        c->model_encoder_depth);
     return DRL_OK;
 }
 

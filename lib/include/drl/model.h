@@ -82,6 +82,7 @@ struct drl_model {
     uint32_t *index;      /* (batch) images of the current step */
     float *history;       /* mean loss of every DRL_HISTORY_STEPS steps */
     double history_sum;   /* of the steps since the last entry */
+    double train_seconds; /* wall time of the steps so far, over all processes that made them */
     char key[65];         /* SHA-256 of what determines the trained model */
 };
 #define DRL_HISTORY_STEPS 50
@@ -109,7 +110,7 @@ typedef struct drl_train_run {
     const char *dir, *label;
     double checkpoint_seconds;
     bool resume;
-    double seconds, images_per_second; /* out: of this process; 0 where nothing was left to do */
+    double seconds, images_per_second; /* out: of all steps so far, earlier processes included; 0: not known */
 } drl_train_run;
 drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err);
 
