@@ -40,8 +40,12 @@ static drl_status read_settings(program *p, int argc, char **argv, drl_err *err)
                                   used, err);
     if (st != DRL_OK || p->cli.action != DRL_CLI_RUN) return st;
     st = drl_cli_config(&p->cli, &p->s, DRL_SOURCE_DIR "/experiments/downstream", err);
-    if (p->cli.dataset[0]) snprintf(p->s.model.data_dataset, sizeof p->s.model.data_dataset, "%s", p->cli.dataset);
-    if (p->cli.seeds) p->s.own.eval_seeds = p->cli.seeds;
+    /* --dataset and --seeds are short for these keys, and have their limits */
+    char assignment[128];
+    snprintf(assignment, sizeof assignment, "data.dataset=%s", p->cli.dataset);
+    if (st == DRL_OK && p->cli.dataset[0]) st = drl_config_set(&p->s, table, used, assignment, err);
+    snprintf(assignment, sizeof assignment, "eval.seeds=%zu", p->cli.seeds);
+    if (st == DRL_OK && p->cli.seeds) st = drl_config_set(&p->s, table, used, assignment, err);
     return st;
 }
 
@@ -136,12 +140,8 @@ static drl_status run_trained(program *p, uint64_t seed, drl_err *err) {
     drl_status st = drl_model_obtain(&m, &p->s.model, p->data, seed, p->team, p->cli.out, &run, err);
     if (st != DRL_OK) return st;
     if ((st = open_run(p, m->method->name, seed, &id, err)) != DRL_OK) goto done;
-    if (run.images_per_second > 0) {
-        /* Time adds up over interruptions. */
-        double before = 0;
-        bool found;
-        st = p->cli.resume ? drl_store_get(p->store, id, "train_seconds", NAN, &found, &before, NULL, 0, err) : DRL_OK;
-        if (st == DRL_OK) st = drl_store_put(p->store, id, "train_seconds", NAN, before + run.seconds, "", err);
+    if (run.seconds > 0) {
+        st = drl_store_put(p->store, id, "train_seconds", NAN, run.seconds, "", err);
         if (st == DRL_OK)
             st = drl_store_put(p->store, id, "train_images_per_second", NAN, run.images_per_second, "", err);
     }
@@ -252,6 +252,8 @@ int main(int argc, char **argv) {
     drl_log_quiet(p.cli.quiet);
     drl_interrupt_install();
     st = run(&p, &err);
+    if (st == DRL_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        st = drl_fail(&err, DRL_ERR_IO, "cannot write to standard output");
     drl_store_close(p.store);
     drl_dataset_free(p.data);
     drl_threads_close(p.team);
