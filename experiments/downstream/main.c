@@ -28,6 +28,15 @@ typedef struct program {
     char config_hash[65]; /* of it, the data's SHA-256 included */
 } program;
 
+/* What would leave nothing to report. */
+static drl_status check_own(const settings *s, drl_err *err) {
+    bool any = false;
+    for (int probe = 0; probe < PROBES; probe++) any = any || probe_wanted(s, probe);
+    if (!any) return drl_fail(err, DRL_ERR_CONFIG, "probe.mlp, probe.linear, probe.neighbours: every probe is switched off");
+    if (s->own.eval_times.n == 0) return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want at least one time");
+    return DRL_OK;
+}
+
 static drl_status read_settings(program *p, int argc, char **argv, drl_err *err) {
     static drl_option table[64]; /* lent to p->cli */
     size_t used = 0, n;
@@ -40,12 +49,18 @@ static drl_status read_settings(program *p, int argc, char **argv, drl_err *err)
                                   used, err);
     if (st != DRL_OK || p->cli.action != DRL_CLI_RUN) return st;
     st = drl_cli_config(&p->cli, &p->s, DRL_SOURCE_DIR "/experiments/downstream", err);
-    /* --dataset and --seeds are short for these keys, and have their limits */
-    char assignment[128];
-    snprintf(assignment, sizeof assignment, "data.dataset=%s", p->cli.dataset);
-    if (st == DRL_OK && p->cli.dataset[0]) st = drl_config_set(&p->s, table, used, assignment, err);
-    snprintf(assignment, sizeof assignment, "eval.seeds=%zu", p->cli.seeds);
-    if (st == DRL_OK && p->cli.seeds) st = drl_config_set(&p->s, table, used, assignment, err);
+    static const char *const shorthand[] = {"--dataset", "--seeds"};
+    /* these flags are short for keys, and have the keys' limits */
+    char assignment[2][128];
+    snprintf(assignment[0], sizeof assignment[0], "data.dataset=%s", p->cli.dataset);
+    snprintf(assignment[1], sizeof assignment[1], "eval.seeds=%zu", p->cli.seeds);
+    const bool given[] = {p->cli.dataset[0] != 0, p->cli.seeds != 0};
+    for (int i = 0; i < 2 && st == DRL_OK; i++) {
+        if (given[i]) st = drl_config_set(&p->s, table, used, assignment[i], err);
+        if (st != DRL_OK) return drl_err_context(err, st, "%s", shorthand[i]);
+    }
+    if (st == DRL_OK) st = drl_model_check(&p->s.model, err);
+    if (st == DRL_OK) st = check_own(&p->s, err);
     return st;
 }
 

@@ -91,6 +91,10 @@ struct drl_model {
 void drl_model_encoder_cfg(const drl_model_cfg *cfg, drl_encoder_cfg *out);
 void drl_model_score_cfg(const drl_model_cfg *cfg, const drl_sde *sde, drl_score_cfg *out);
 
+/* Refuses (ERR_CONFIG) what no data could make right: an unknown method, a depth, width, multiplier or size that cannot
+ * be. For programs that have other work to do before they open a model. */
+drl_status drl_model_check(const drl_model_cfg *cfg, drl_err *err);
+
 /* Builds, plans and initialises a model. team and data are lent and must outlive it. Errors: ERR_CONFIG for a method,
  * depth or list of multipliers that cannot be; ERR_SHAPE for an image the networks cannot take; ERR_MEMORY. */
 drl_status drl_model_open(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
