@@ -28,6 +28,15 @@ typedef struct program {
     char config_hash[65]; /* of it, the data's SHA-256 included */
 } program;
 
+/* What would leave nothing to report. */
+static drl_status check_own(const settings *s, drl_err *err) {
+    bool any = false;
+    for (int probe = 0; probe < PROBES; probe++) any = any || probe_wanted(s, probe);
+    if (!any) return drl_fail(err, DRL_ERR_CONFIG, "probe.mlp, probe.linear, probe.neighbours: every probe is switched off");
+    if (s->own.eval_times.n == 0) return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want at least one time");
+    return DRL_OK;
+}
+
 static drl_status read_settings(program *p, int argc, char **argv, drl_err *err) {
     static drl_option table[64]; /* lent to p->cli */
     size_t used = 0, n;
@@ -40,8 +49,18 @@ static drl_status read_settings(program *p, int argc, char **argv, drl_err *err)
                                   used, err);
     if (st != DRL_OK || p->cli.action != DRL_CLI_RUN) return st;
     st = drl_cli_config(&p->cli, &p->s, DRL_SOURCE_DIR "/experiments/downstream", err);
-    if (p->cli.dataset[0]) snprintf(p->s.model.data_dataset, sizeof p->s.model.data_dataset, "%s", p->cli.dataset);
-    if (p->cli.seeds) p->s.own.eval_seeds = p->cli.seeds;
+    static const char *const shorthand[] = {"--dataset", "--seeds"};
+    /* these flags are short for keys, and have the keys' limits */
+    char assignment[2][128];
+    snprintf(assignment[0], sizeof assignment[0], "data.dataset=%s", p->cli.dataset);
+    snprintf(assignment[1], sizeof assignment[1], "eval.seeds=%zu", p->cli.seeds);
+    const bool given[] = {p->cli.dataset[0] != 0, p->cli.seeds != 0};
+    for (int i = 0; i < 2 && st == DRL_OK; i++) {
+        if (given[i]) st = drl_config_set(&p->s, table, used, assignment[i], err);
+        if (st != DRL_OK) return drl_err_context(err, st, "%s", shorthand[i]);
+    }
+    if (st == DRL_OK) st = drl_model_check(&p->s.model, err);
+    if (st == DRL_OK) st = check_own(&p->s, err);
     return st;
 }
 
@@ -136,12 +155,8 @@ static drl_status run_trained(program *p, uint64_t seed, drl_err *err) {
     drl_status st = drl_model_obtain(&m, &p->s.model, p->data, seed, p->team, p->cli.out, &run, err);
     if (st != DRL_OK) return st;
     if ((st = open_run(p, m->method->name, seed, &id, err)) != DRL_OK) goto done;
-    if (run.images_per_second > 0) {
-        /* Time adds up over interruptions. */
-        double before = 0;
-        bool found;
-        st = p->cli.resume ? drl_store_get(p->store, id, "train_seconds", NAN, &found, &before, NULL, 0, err) : DRL_OK;
-        if (st == DRL_OK) st = drl_store_put(p->store, id, "train_seconds", NAN, before + run.seconds, "", err);
+    if (run.seconds > 0) {
+        st = drl_store_put(p->store, id, "train_seconds", NAN, run.seconds, "", err);
         if (st == DRL_OK)
             st = drl_store_put(p->store, id, "train_images_per_second", NAN, run.images_per_second, "", err);
     }
@@ -252,6 +267,8 @@ int main(int argc, char **argv) {
     drl_log_quiet(p.cli.quiet);
     drl_interrupt_install();
     st = run(&p, &err);
+    if (st == DRL_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        st = drl_fail(&err, DRL_ERR_IO, "cannot write to standard output");
     drl_store_close(p.store);
     drl_dataset_free(p.data);
     drl_threads_close(p.team);

@@ -109,14 +109,15 @@ drl_status probe_codes(drl_store *store, int64_t run_id, const settings *s, cons
         drl_probe_result r;
         char detail[128] = "", val_name[64];
         st = fit(&r, probe, &p, s, seed, team, detail, sizeof detail, err);
-        if (st == DRL_OK && drl_interrupted())
-            st = drl_fail(err, DRL_ERR_INTERRUPTED, "interrupted; the same command goes on with the next probe");
-        if (st == DRL_OK) st = drl_store_put(store, run_id, probe_metric[probe], t, r.test_accuracy, detail, err);
+        /* the test row comes last: it is what says that the probe is done */
         if (st == DRL_OK && probe != PROBE_KNN) {
             snprintf(val_name, sizeof val_name, "%.*s_val_accuracy", (int)strcspn(probe_metric[probe], "_"),
                      probe_metric[probe]);
             st = drl_store_put(store, run_id, val_name, t, r.val_accuracy, detail, err);
         }
+        if (st == DRL_OK) st = drl_store_put(store, run_id, probe_metric[probe], t, r.test_accuracy, detail, err);
+        if (st == DRL_OK && drl_interrupted())
+            st = drl_fail(err, DRL_ERR_INTERRUPTED, "interrupted; the same command goes on with the next probe");
     }
     free_parts(&p);
     return st;

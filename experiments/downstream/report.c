@@ -6,6 +6,7 @@
 
 #include "drl/log.h"
 #include "drl/mem.h"
+#include "drl/temporary.h"
 #include "downstream.h"
 
 #define MAX_SEEDS 128
@@ -260,6 +261,7 @@ drl_status write_report(drl_store *store, const char *out, const char *dataset, 
     for (int i = 0; st == DRL_OK && i < 2; i++) {
         snprintf(path, sizeof path, "%s/%s", out, dirs[i]);
         st = drl_make_dirs(path, err);
+        if (st == DRL_OK) drl_temporary_sweep(path);
     }
     snprintf(path, sizeof path, "%s/tables/%s", out, stem);
     if (st == DRL_OK) st = make_table(&all, path, dataset, scale, s, err);

@@ -149,7 +149,9 @@ int drl_cli_answer(const drl_cli *cli) {
         print_help(cli);
     else
         printf("%s %s (%s, %s)\n", cli->program, DRL_VERSION, DRL_GIT_REVISION, DRL_REAL_NAME);
-    return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return 0;
+    fprintf(stderr, "%s: cannot write to standard output\n", cli->program);
+    return 1;
 }
 
 int drl_cli_report(const drl_cli *cli, const drl_err *err) {

@@ -60,7 +60,8 @@ static drl_status find_dir(char *dir, size_t size, const char *data_dir, drl_err
         return drl_fail(err, DRL_ERR_NOT_FOUND, "data directory %s: no such directory", data_dir);
     const char *given[] = {data_dir, getenv("DRL_DATA_DIR")};
     char below[2][4096];
-    const char *dirs[5] = {[4] = DRL_FASHION_MNIST_SYSTEM_DIR};
+    const char *system = getenv("DRL_SYSTEM_DATA_DIR");
+    const char *dirs[5] = {[4] = system && *system ? system : DRL_FASHION_MNIST_SYSTEM_DIR};
     for (size_t i = 0; i < 2; i++) {
         if (!given[i] || !*given[i]) continue;
         snprintf(below[i], sizeof below[i], "%s/fashion-mnist", given[i]);

@@ -3,7 +3,7 @@
  *   NAME          every parameter and running statistic, under the names of vectors 3
  *   ema/NAME, adam/m/NAME, adam/v/NAME     of trained parameters
  *   log/loss      mean loss of every DRL_HISTORY_STEPS steps;  log/partial  sum of the steps since, as float64
- *   __metadata__  format, key (what determines the model), step, config
+ *   __metadata__  format, key (what determines the model), step, config, digest (of all the others and all tensors)
  * Random numbers have no state: they are functions of (seed, step). The file depends on nothing else, so equal runs give
  * equal bytes. */
 #include <cjson/cJSON.h>
@@ -12,14 +12,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
+#include "drl/hash.h"
 #include "drl/mem.h"
 #include "drl/model.h"
 #include "drl/results.h"
 #include "drl/safetensors.h"
+#include "nn/safetensors_dtype.h"
 
-#define FORMAT "drl-checkpoint-1"
+#define FORMAT    "drl-checkpoint-2"
+#define NO_DIGEST "drl-checkpoint-1" /* the format before the digest: still read */
 
 /* The flat blocks of a model and the prefix of their tensors' names. */
 typedef struct block {
@@ -49,10 +52,33 @@ static size_t history_length(const drl_model *m) {
     return (steps < m->cfg.train_steps ? steps : m->cfg.train_steps) / DRL_HISTORY_STEPS;
 }
 
+/* ---- Digest: any bent byte is seen --------------------------------------------------------------------------------- */
+
+/* hex = SHA-256 of what it was, a name, and the SHA-256 of the bytes. */
+static void digest_add(char hex[65], const char *name, const void *bytes, size_t size) {
+    char text[3 * 65 + DRL_PARAM_NAME + 16], inner[65];
+    drl_sha256(inner, bytes, size);
+    int n = snprintf(text, sizeof text, "%s %s %s", hex, name, inner);
+    drl_sha256(hex, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
+}
+
+static void digest_begin(char hex[65], const char *key, const char *step, const char *config) {
+    hex[0] = '\0';
+    digest_add(hex, "key", key, strlen(key));
+    digest_add(hex, "step", step, strlen(step));
+    digest_add(hex, "config", config, strlen(config));
+}
+
 /* ---- Writing ------------------------------------------------------------------------------------------------------ */
 
+static drl_status put(drl_st_writer *w, char digest[65], const char *name, const char *dtype, size_t rank,
+                      const size_t *shape, const void *data, size_t bytes, drl_err *err) {
+    digest_add(digest, name, data, bytes);
+    return drl_st_add(w, name, dtype, rank, shape, data, err);
+}
+
 /* Adds all tensors; `copy` (as long as all blocks together) receives them in canonical order. */
-static drl_status add_blocks(drl_st_writer *w, const drl_model *m, drl_real *copy, drl_err *err) {
+static drl_status add_blocks(drl_st_writer *w, char digest[65], const drl_model *m, drl_real *copy, drl_err *err) {
     block blocks[BLOCKS];
     blocks_of(m, blocks);
     for (int b = 0; b < BLOCKS; b++)
@@ -62,17 +88,19 @@ static drl_status add_blocks(drl_st_writer *w, const drl_model *m, drl_real *cop
             char name[DRL_PARAM_NAME + 16];
             snprintf(name, sizeof name, "%s%s", blocks[b].prefix, p->name);
             drl_param_to_canonical(p, copy, blocks[b].base + p->offset);
-            drl_status st = drl_st_add(w, name, DRL_REAL_DTYPE, p->rank, p->shape, copy, err);
+            drl_status st =
+                put(w, digest, name, DRL_REAL_DTYPE, p->rank, p->shape, copy, p->count * sizeof *copy, err);
             if (st != DRL_OK) return st;
             copy += p->count;
         }
     return DRL_OK;
 }
 
-static drl_status add_log(drl_st_writer *w, const drl_model *m, drl_err *err) {
+static drl_status add_log(drl_st_writer *w, char digest[65], const drl_model *m, drl_err *err) {
     size_t entries = history_length(m), one = 1;
-    drl_status st = drl_st_add(w, "log/partial", "F64", 1, &one, &m->history_sum, err);
-    if (st == DRL_OK && entries) st = drl_st_add(w, "log/loss", "F32", 1, &entries, m->history, err);
+    drl_status st = put(w, digest, "log/partial", "F64", 1, &one, &m->history_sum, sizeof m->history_sum, err);
+    if (st == DRL_OK && entries)
+        st = put(w, digest, "log/loss", "F32", 1, &entries, m->history, entries * sizeof *m->history, err);
     return st;
 }
 
@@ -88,6 +116,7 @@ static drl_status write_json(const drl_model *m, const char *dir, const char *co
     cJSON_AddNumberToObject(o, "seed", (double)m->seed);
     cJSON_AddRawToObject(o, "step", step);
     cJSON_AddNumberToObject(o, "steps", (double)m->cfg.train_steps);
+    cJSON_AddNumberToObject(o, "train_seconds", m->train_seconds);
     cJSON_AddNumberToObject(o, "parameters", (double)drl_params_trained(&m->params));
     cJSON_AddStringToObject(o, "config", config);
     if (origin) cJSON_AddItemToObject(o, "provenance", origin);
@@ -100,7 +129,7 @@ static drl_status write_json(const drl_model *m, const char *dir, const char *co
 }
 
 drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *err) {
-    char path[4096], step[32], *config = NULL;
+    char path[4096], step[32], digest[65], *config = NULL;
     drl_real *copy = NULL;
     drl_st_writer *w = NULL;
     size_t n_options;
@@ -109,11 +138,13 @@ drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *er
     if (st == DRL_OK)
         st = drl_alloc(&copy, 4 * m->params.n_value + m->params.n_state, sizeof *copy, "checkpoint", err);
     if (st == DRL_OK) st = drl_st_writer_new(&w, err);
-    if (st == DRL_OK) st = add_blocks(w, m, copy, err);
-    if (st == DRL_OK) st = add_log(w, m, err);
     snprintf(step, sizeof step, "%llu", (unsigned long long)m->optim.step);
-    const char *metadata[][2] = {{"format", FORMAT}, {"key", m->key}, {"step", step}, {"config", config}};
-    for (size_t i = 0; st == DRL_OK && i < 4; i++) st = drl_st_add_metadata(w, metadata[i][0], metadata[i][1], err);
+    if (st == DRL_OK) digest_begin(digest, m->key, step, config);
+    if (st == DRL_OK) st = add_blocks(w, digest, m, copy, err);
+    if (st == DRL_OK) st = add_log(w, digest, m, err);
+    const char *metadata[][2] = {
+        {"format", FORMAT}, {"key", m->key}, {"step", step}, {"config", config}, {"digest", digest}};
+    for (size_t i = 0; st == DRL_OK && i < 5; i++) st = drl_st_add_metadata(w, metadata[i][0], metadata[i][1], err);
     if (st == DRL_OK) st = drl_st_write(w, path_of(path, sizeof path, dir, "checkpoint.safetensors"), err);
     if (st == DRL_OK) st = write_json(m, dir, config, err);
     drl_st_writer_free(w);
@@ -147,16 +178,37 @@ static drl_status read_log(drl_model *m, const drl_st *st, drl_err *err) {
         (entries && (!loss || loss->count != entries || strcmp(loss->dtype, "F32") != 0)))
         return drl_fail(err, DRL_ERR_FORMAT, "the loss history does not fit the step");
     memcpy(&m->history_sum, partial->data, sizeof m->history_sum);
+    bool finite = isfinite(m->history_sum);
+    for (size_t i = 0; i < entries; i++) finite = finite && isfinite(((const float *)loss->data)[i]);
+    if (!finite) return drl_fail(err, DRL_ERR_FORMAT, "the loss history is not finite");
     if (entries) memcpy(m->history, loss->data, entries * sizeof *m->history);
     return DRL_OK;
+}
+
+static drl_status check_digest(const drl_st *st, drl_err *err) {
+    const char *key = drl_st_metadata(st, "key"), *step = drl_st_metadata(st, "step");
+    const char *config = drl_st_metadata(st, "config"), *want = drl_st_metadata(st, "digest");
+    char digest[65];
+    digest_begin(digest, key ? key : "", step ? step : "", config ? config : "");
+    for (size_t i = 0; i < drl_st_count(st); i++) {
+        const drl_st_tensor *t = drl_st_at(st, i);
+        digest_add(digest, t->name, t->data, t->count * drl_st_dtype_size(t->dtype));
+    }
+    if (want && strcmp(want, digest) == 0) return DRL_OK;
+    return drl_fail(err, DRL_ERR_FORMAT, "damaged: its contents do not match its digest; remove it to start over");
 }
 
 static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
     const char *format = drl_st_metadata(st, "format"), *key = drl_st_metadata(st, "key");
     const char *step = drl_st_metadata(st, "step");
-    if (!format || strcmp(format, FORMAT) != 0) return drl_fail(err, DRL_ERR_FORMAT, "not a checkpoint (%s)", FORMAT);
+    if (!format || (strcmp(format, FORMAT) != 0 && strcmp(format, NO_DIGEST) != 0))
+        return drl_fail(err, DRL_ERR_FORMAT, "not a checkpoint (%s)", FORMAT);
     if (!key || strcmp(key, m->key) != 0)
         return drl_fail(err, DRL_ERR_FORMAT, "belongs to a model of another configuration, data or seed");
+    if (strcmp(format, FORMAT) == 0) {
+        drl_status s = check_digest(st, err);
+        if (s != DRL_OK) return s;
+    }
     char *end;
     errno = 0;
     unsigned long long steps = step ? strtoull(step, &end, 10) : 0;
@@ -176,16 +228,34 @@ static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
     return read_log(m, st, err);
 }
 
+/* Seconds of training so far, which checkpoint.json alone knows; 0 where it does not. */
+static double read_seconds(const char *dir) {
+    char path[4096], text[1 << 16];
+    FILE *f = fopen(path_of(path, sizeof path, dir, "checkpoint.json"), "rb");
+    if (!f) return 0;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    cJSON *o = cJSON_Parse(text);
+    const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(o, "train_seconds");
+    double value = cJSON_IsNumber(seconds) && seconds->valuedouble > 0 ? seconds->valuedouble : 0;
+    cJSON_Delete(o);
+    return isfinite(value) ? value : 0;
+}
+
 drl_status drl_checkpoint_read(drl_model *m, const char *dir, bool *found, drl_err *err) {
     char path[4096];
     path_of(path, sizeof path, dir, "checkpoint.safetensors");
-    *found = access(path, F_OK) == 0;
-    if (!*found) return DRL_OK;
+    struct stat info;
+    *found = stat(path, &info) == 0;
+    if (!*found && errno == ENOENT) return DRL_OK;
+    if (!*found) return drl_fail(err, DRL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
     drl_st *file;
     drl_status st = drl_st_open(&file, path, err);
     if (st != DRL_OK) return st;
     st = read_all(m, file, err);
     drl_st_close(file);
     if (st != DRL_OK) return drl_err_context(err, st, "%s", path);
+    m->train_seconds = read_seconds(dir);
     return DRL_OK;
 }

@@ -80,7 +80,7 @@ static drl_status build_graphs(drl_model *m, drl_err *err) {
     return drl_graph_plan(m->encode, m->team, err);
 }
 
-static drl_status check(const drl_model_cfg *c, drl_err *err) {
+drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
     if (!drl_method_find(c->model_method))
         return drl_fail(err, DRL_ERR_CONFIG, "model.method = %s: unknown; the methods are: %s", c->model_method,
                         drl_method_names());
@@ -91,6 +91,22 @@ static drl_status check(const drl_model_cfg *c, drl_err *err) {
     if (c->model_score_channels % 4 != 0)
         return drl_fail(err, DRL_ERR_CONFIG, "model.score_channels = %zu: want a multiple of 4, for the group norms",
                         c->model_score_channels);
+    size_t levels = c->model_score_mult.n;
+    if (levels == 0 || levels > DRL_MAX_LEVELS)
+        return drl_fail(err, DRL_ERR_CONFIG, "model.score_mult: want 1 to %d levels, got %zu", DRL_MAX_LEVELS, levels);
+    if (c->data_size % ((size_t)1 << (levels - 1)) != 0)
+        return drl_fail(err, DRL_ERR_CONFIG, "data.size = %zu: want a multiple of %zu, for the %zu levels of model.score_mult",
+                        c->data_size, (size_t)1 << (levels - 1), levels);
+    if (c->model_encoder_depth % 6 != 4)
+        return drl_fail(err, DRL_ERR_CONFIG, "model.encoder_depth = %zu: want 6 n + 4, such as 10, 16, 22, 28",
+                        c->model_encoder_depth);
+    drl_encoder_cfg encoder;
+    size_t widths[3];
+    drl_model_encoder_cfg(c, &encoder);
+    drl_encoder_widths(&encoder, widths);
+    if (widths[0] == 0)
+        return drl_fail(err, DRL_ERR_CONFIG, "model.encoder_width = %g: leaves no channels; want 0, or at least 0.0625",
+                        c->model_encoder_width);
     return DRL_OK;
 }
 
@@ -98,7 +114,7 @@ drl_status drl_model_open(drl_model **out, const drl_model_cfg *cfg, const drl_d
                           drl_threads *team, drl_err *err) {
     *out = NULL;
     drl_model *m;
-    drl_status st = check(cfg, err);
+    drl_status st = drl_model_check(cfg, err);
     if (st == DRL_OK) st = drl_alloc(&m, 1, sizeof *m, "model", err);
     if (st != DRL_OK) return st;
     m->cfg = *cfg;

@@ -8,6 +8,7 @@
 #include "drl/log.h"
 #include "drl/model.h"
 #include "drl/results.h"
+#include "drl/temporary.h"
 
 /* ---- Interruption ------------------------------------------------------------------------------------------------- */
 
@@ -19,7 +20,7 @@ static void on_signal(int number) {
 }
 
 void drl_interrupt_install(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
@@ -30,17 +31,24 @@ bool drl_interrupted(void) {
 
 /* ---- One step ----------------------------------------------------------------------------------------------------- */
 
+static bool all_finite(const drl_real *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return false;
+    return true;
+}
+
+/* Says where it went wrong: a parameter that is not finite itself, else the first whose gradient is not. */
 static drl_status not_finite(const drl_model *m, double loss, drl_err *err) {
-    const char *where = "none";
+    const char *value = NULL, *gradient = NULL;
     for (size_t i = m->params.n; i-- > 0;) {
         const drl_param *p = &m->params.list[i];
-        for (size_t e = 0; p->trained && e < p->count; e++)
-            if (!isfinite(m->gradient[p->offset + e])) where = p->name;
+        if (!all_finite(drl_params_at(&m->params, (int)i), p->count)) value = p->name;
+        if (p->trained && !all_finite(m->gradient + p->offset, p->count)) gradient = p->name;
     }
-    return drl_fail(err, DRL_ERR_NUMERIC,
-                    "step %llu: loss is %g; first parameter whose gradient is not finite: %s; a lower train.rate or "
+    return drl_fail(err, DRL_ERR_NUMERIC, "step %llu: loss is %g; first parameter %s not finite: %s; a lower train.rate or "
                     "train.clip may help",
-                    (unsigned long long)m->optim.step, loss, where);
+                    (unsigned long long)m->optim.step, loss, value ? "that is" : "whose gradient is",
+                    value ? value : gradient ? gradient : "none");
 }
 
 drl_status drl_model_step(drl_model *m, double *loss, drl_err *err) {
@@ -62,8 +70,17 @@ drl_status drl_model_step(drl_model *m, double *loss, drl_err *err) {
 
 /* ---- The loop ----------------------------------------------------------------------------------------------------- */
 
-static drl_status save(drl_model *m, drl_train_run *run, double started, drl_err *err) {
-    run->seconds = drl_now() - started;
+/* The result of a run in terms of all its steps, whichever process made them. */
+static void measure(const drl_model *m, drl_train_run *run) {
+    run->seconds = m->train_seconds;
+    if (m->train_seconds > 0)
+        run->images_per_second = (double)m->optim.step * (double)m->cfg.train_batch / m->train_seconds;
+}
+
+static drl_status save(drl_model *m, const drl_train_run *run, double *since, drl_err *err) {
+    double now = drl_now();
+    m->train_seconds += now - *since;
+    *since = now;
     return drl_checkpoint_write(m, run->dir, err);
 }
 
@@ -71,27 +88,30 @@ drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {
     run->seconds = run->images_per_second = 0;
     drl_status st = drl_make_dirs(run->dir, err);
     bool found = false;
+    if (st == DRL_OK) drl_temporary_sweep(run->dir);
     if (st == DRL_OK && run->resume) st = drl_checkpoint_read(m, run->dir, &found, err);
     if (st != DRL_OK) return st;
     size_t steps = m->cfg.train_steps, first = (size_t)m->optim.step;
     if (found) drl_log("%s: continued from %s at step %zu of %zu", run->label, run->dir, first, steps);
+    measure(m, run);
     if (found && first >= steps) return DRL_OK;
 
-    double started = drl_now(), saved = started, loss = NAN, smooth = NAN;
+    double saved = drl_now(), loss = NAN, smooth = NAN;
     drl_progress progress;
     drl_progress_begin(&progress, run->label, first, steps);
     while (m->optim.step < steps && !drl_interrupted()) {
-        if ((st = drl_model_step(m, &loss, err)) != DRL_OK)
+        if ((st = drl_model_step(m, &loss, err)) != DRL_OK) {
+            drl_progress_end(&progress, (size_t)m->optim.step, smooth);
             return drl_err_context(err, st, "%s", run->label);
+        }
         smooth = isnan(smooth) ? loss : 0.98 * smooth + 0.02 * loss;
         drl_progress_update(&progress, (size_t)m->optim.step, m->cfg.train_batch, smooth);
-        if (drl_now() - saved >= run->checkpoint_seconds && m->optim.step < steps) {
-            if ((st = save(m, run, started, err)) != DRL_OK) return st;
-            saved = drl_now();
-        }
+        if (drl_now() - saved >= run->checkpoint_seconds && m->optim.step < steps)
+            if ((st = save(m, run, &saved, err)) != DRL_OK) return st;
     }
-    run->images_per_second = drl_progress_end(&progress, (size_t)m->optim.step, smooth);
-    if ((st = save(m, run, started, err)) != DRL_OK) return st;
+    drl_progress_end(&progress, (size_t)m->optim.step, smooth);
+    if ((st = save(m, run, &saved, err)) != DRL_OK) return st;
+    measure(m, run);
     if (m->optim.step < steps)
         return drl_fail(err, DRL_ERR_INTERRUPTED,
                         "%s: interrupted at step %llu of %zu; the checkpoint is in %s, the same command continues it",

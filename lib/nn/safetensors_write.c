@@ -11,6 +11,7 @@
 
 #include "drl/mem.h"
 #include "drl/safetensors.h"
+#include "drl/temporary.h"
 #include "nn/safetensors_dtype.h"
 
 #define METADATA "__metadata__"
@@ -126,8 +127,7 @@ static void sync_directory(const char *path) {
 
 static drl_status write_file(const drl_st_writer *w, const char *text, const char *path, drl_err *err) {
     char temporary[4096];
-    int used = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
-    if (used < 0 || (size_t)used >= sizeof temporary)
+    if (!drl_temporary_name(temporary, sizeof temporary, path))
         return drl_fail(err, DRL_ERR_IO, "%s: the name is too long", path);
     FILE *f = fopen(temporary, "wb");
     if (!f) return drl_fail(err, DRL_ERR_IO, "%s: cannot write: %s", temporary, strerror(errno));

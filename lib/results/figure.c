@@ -12,6 +12,7 @@
 
 #include "drl/config.h"
 #include "drl/results.h"
+#include "drl/temporary.h"
 #include "results/gnuplot.h"
 
 #define PATH_SIZE 4096
@@ -149,8 +150,7 @@ drl_status drl_figure(const char *script, const char *data_file, const char *tit
     if (!plots || !plots[0]) plots = DRL_SOURCE_DIR "/plots";
     char path[PATH_SIZE], temporary[PATH_SIZE], from[2][PATH_SIZE + 8], to[2][PATH_SIZE + 8];
     int n = snprintf(path, sizeof path, "%s/%s.gp", plots, script);
-    int m = snprintf(temporary, sizeof temporary, "%s.tmp.%ld", out_stem, (long)getpid());
-    if (n < 0 || m < 0 || (size_t)n >= sizeof path || (size_t)m >= sizeof temporary)
+    if (n < 0 || (size_t)n >= sizeof path || !drl_temporary_name(temporary, sizeof temporary, out_stem))
         return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", out_stem);
     for (int i = 0; i < 2; i++) {
         snprintf(from[i], sizeof from[i], "%s%s", temporary, suffixes[i]);

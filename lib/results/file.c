@@ -2,13 +2,13 @@
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "drl/results.h"
+#include "drl/temporary.h"
 
 #define PATH_SIZE 4096
 
@@ -65,10 +65,9 @@ static int sync_directory_of(const char *path) {
 }
 
 drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err) {
-    static atomic_uint serial;
     char temporary[PATH_SIZE];
-    int n = snprintf(temporary, sizeof temporary, "%s.tmp.%ld.%u", path, (long)getpid(), atomic_fetch_add(&serial, 1));
-    if (n < 0 || (size_t)n >= sizeof temporary) return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", path);
+    if (!drl_temporary_name(temporary, sizeof temporary, path))
+        return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) return drl_fail(err, DRL_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
 

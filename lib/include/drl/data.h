@@ -52,7 +52,8 @@ typedef struct drl_dataset_cfg {
 /* Reads or draws a dataset. The caller owns *ds and frees it with drl_dataset_free. A source that is missing,
  * truncated, of the wrong magic, with dimensions that do not match its size, or with a label out of range is refused
  * with one line that names file and member, and nothing is left allocated. Fashion-MNIST is looked for in data_dir,
- * data_dir/fashion-mnist, $DRL_DATA_DIR, $DRL_DATA_DIR/fashion-mnist and the place of Debian's package. */
+ * data_dir/fashion-mnist, $DRL_DATA_DIR, $DRL_DATA_DIR/fashion-mnist and the place of Debian's package, instead of which
+ * $DRL_SYSTEM_DATA_DIR may name another. */
 drl_status drl_dataset_open(drl_dataset **ds, const drl_dataset_cfg *cfg, drl_err *err);
 void drl_dataset_free(drl_dataset *ds);
 

@@ -82,6 +82,7 @@ struct drl_model {
     uint32_t *index;      /* (batch) images of the current step */
     float *history;       /* mean loss of every DRL_HISTORY_STEPS steps */
     double history_sum;   /* of the steps since the last entry */
+    double train_seconds; /* wall time of the steps so far, over all processes that made them */
     char key[65];         /* SHA-256 of what determines the trained model */
 };
 #define DRL_HISTORY_STEPS 50
@@ -89,6 +90,10 @@ struct drl_model {
 /* Networks from a configuration. */
 void drl_model_encoder_cfg(const drl_model_cfg *cfg, drl_encoder_cfg *out);
 void drl_model_score_cfg(const drl_model_cfg *cfg, const drl_sde *sde, drl_score_cfg *out);
+
+/* Refuses (ERR_CONFIG) what no data could make right: an unknown method, a depth, width, multiplier or size that cannot
+ * be. For programs that have other work to do before they open a model. */
+drl_status drl_model_check(const drl_model_cfg *cfg, drl_err *err);
 
 /* Builds, plans and initialises a model. team and data are lent and must outlive it. Errors: ERR_CONFIG for a method,
  * depth or list of multipliers that cannot be; ERR_SHAPE for an image the networks cannot take; ERR_MEMORY. */
@@ -109,7 +114,7 @@ typedef struct drl_train_run {
     const char *dir, *label;
     double checkpoint_seconds;
     bool resume;
-    double seconds, images_per_second; /* out: of this process; 0 where nothing was left to do */
+    double seconds, images_per_second; /* out: of all steps so far, earlier processes included; 0: not known */
 } drl_train_run;
 drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err);
 
