@@ -151,7 +151,7 @@ static drl_status run_trained(program *p, uint64_t seed, drl_err *err) {
     char label[DRL_STRING_MAX + 32];
     snprintf(label, sizeof label, "%s seed %llu", p->s.model.model_method, (unsigned long long)seed);
     drl_train_run run = {
-        .label = label, .checkpoint_seconds = p->s.own.run_checkpoint_seconds, .resume = p->cli.resume};
+        .label = label, .provenance = drl_provenance(), .checkpoint_seconds = p->s.own.run_checkpoint_seconds, .resume = p->cli.resume};
     drl_status st = drl_model_obtain(&m, &p->s.model, p->data, seed, p->team, p->cli.out, &run, err);
     if (st != DRL_OK) return st;
     if ((st = open_run(p, m->method->name, seed, &id, err)) != DRL_OK) goto done;

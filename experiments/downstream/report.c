@@ -6,7 +6,7 @@
 
 #include "drl/log.h"
 #include "drl/mem.h"
-#include "drl/temporary.h"
+#include "drl/file.h"
 #include "downstream.h"
 
 #define MAX_SEEDS 128

@@ -14,15 +14,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "drl/file.h"
 #include "drl/hash.h"
 #include "drl/mem.h"
 #include "drl/model.h"
-#include "drl/results.h"
 #include "drl/safetensors.h"
 #include "nn/safetensors_dtype.h"
 
-#define FORMAT    "drl-checkpoint-2"
-#define NO_DIGEST "drl-checkpoint-1" /* the format before the digest: still read */
+#define FORMAT "drl-checkpoint-1"
 
 /* The flat blocks of a model and the prefix of their tensors' names. */
 typedef struct block {
@@ -105,9 +104,10 @@ static drl_status add_log(drl_st_writer *w, char digest[65], const drl_model *m,
 }
 
 /* checkpoint.json: the same facts for people, with provenance. */
-static drl_status write_json(const drl_model *m, const char *dir, const char *config, drl_err *err) {
+static drl_status write_json(const drl_model *m, const char *dir, const char *config, const char *provenance,
+                             drl_err *err) {
     char path[4096], step[32];
-    cJSON *o = cJSON_CreateObject(), *origin = cJSON_Parse(drl_provenance());
+    cJSON *o = cJSON_CreateObject(), *origin = provenance ? cJSON_Parse(provenance) : NULL;
     snprintf(step, sizeof step, "%llu", (unsigned long long)m->optim.step);
     cJSON_AddStringToObject(o, "key", m->key);
     cJSON_AddStringToObject(o, "method", m->method->name);
@@ -128,7 +128,7 @@ static drl_status write_json(const drl_model *m, const char *dir, const char *co
     return st;
 }
 
-drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *err) {
+drl_status drl_checkpoint_write(const drl_model *m, const char *dir, const char *provenance, drl_err *err) {
     char path[4096], step[32], digest[65], *config = NULL;
     drl_real *copy = NULL;
     drl_st_writer *w = NULL;
@@ -146,7 +146,7 @@ drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *er
         {"format", FORMAT}, {"key", m->key}, {"step", step}, {"config", config}, {"digest", digest}};
     for (size_t i = 0; st == DRL_OK && i < 5; i++) st = drl_st_add_metadata(w, metadata[i][0], metadata[i][1], err);
     if (st == DRL_OK) st = drl_st_write(w, path_of(path, sizeof path, dir, "checkpoint.safetensors"), err);
-    if (st == DRL_OK) st = write_json(m, dir, config, err);
+    if (st == DRL_OK) st = write_json(m, dir, config, provenance, err);
     drl_st_writer_free(w);
     drl_free(copy);
     drl_free(config);
@@ -201,14 +201,12 @@ static drl_status check_digest(const drl_st *st, drl_err *err) {
 static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
     const char *format = drl_st_metadata(st, "format"), *key = drl_st_metadata(st, "key");
     const char *step = drl_st_metadata(st, "step");
-    if (!format || (strcmp(format, FORMAT) != 0 && strcmp(format, NO_DIGEST) != 0))
+    if (!format || strcmp(format, FORMAT) != 0)
         return drl_fail(err, DRL_ERR_FORMAT, "not a checkpoint (%s)", FORMAT);
     if (!key || strcmp(key, m->key) != 0)
         return drl_fail(err, DRL_ERR_FORMAT, "belongs to a model of another configuration, data or seed");
-    if (strcmp(format, FORMAT) == 0) {
-        drl_status s = check_digest(st, err);
-        if (s != DRL_OK) return s;
-    }
+    drl_status s = check_digest(st, err);
+    if (s != DRL_OK) return s;
     char *end;
     errno = 0;
     unsigned long long steps = step ? strtoull(step, &end, 10) : 0;
@@ -220,7 +218,7 @@ static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
         for (size_t i = 0; i < m->params.n; i++) {
             const drl_param *p = &m->params.list[i];
             if (p->trained != blocks[b].trained) continue;
-            drl_status s = read_tensor(st, blocks[b].prefix, p, blocks[b].base + p->offset, err);
+            s = read_tensor(st, blocks[b].prefix, p, blocks[b].base + p->offset, err);
             if (s != DRL_OK) return s;
         }
     m->optim.step = m->optim.updates = steps;

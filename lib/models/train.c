@@ -5,10 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drl/file.h"
 #include "drl/log.h"
 #include "drl/model.h"
-#include "drl/results.h"
-#include "drl/temporary.h"
 
 /* ---- Interruption ------------------------------------------------------------------------------------------------- */
 
@@ -81,7 +80,7 @@ static drl_status save(drl_model *m, const drl_train_run *run, double *since, dr
     double now = drl_now();
     m->train_seconds += now - *since;
     *since = now;
-    return drl_checkpoint_write(m, run->dir, err);
+    return drl_checkpoint_write(m, run->dir, run->provenance, err);
 }
 
 drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {

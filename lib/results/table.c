@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "drl/mem.h"
+#include "drl/file.h"
 #include "drl/results.h"
 
 /* Texts are kept in one growing list: title, head, then rows * columns cells; notes apart. */

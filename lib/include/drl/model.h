@@ -112,6 +112,7 @@ drl_status drl_model_step(drl_model *m, double *loss, drl_err *err);
  * bits are those of an uninterrupted run. A damaged checkpoint, or one of another model, is refused. */
 typedef struct drl_train_run {
     const char *dir, *label;
+    const char *provenance; /* a JSON object for checkpoint.json; NULL: none */
     double checkpoint_seconds;
     bool resume;
     double seconds, images_per_second; /* out: of all steps so far, earlier processes included; 0: not known */
@@ -130,7 +131,7 @@ size_t drl_model_code_size(const drl_model *m);
 drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err);
 
 /* Writes and reads the checkpoint (lib/models/checkpoint.c). Reading checks key, shapes and that every number is finite. */
-drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *err);
+drl_status drl_checkpoint_write(const drl_model *m, const char *dir, const char *provenance, drl_err *err);
 drl_status drl_checkpoint_read(drl_model *m, const char *dir, bool *found, drl_err *err);
 
 /* SIGINT and SIGTERM set a flag from now on, once; a second one ends the process as usual. */
