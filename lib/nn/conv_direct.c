@@ -1,11 +1,11 @@
 /* Direct 3x3 convolution in vector code, without unrolling the image into a matrix.
  *
- * In NHWC the inputs under one row of the kernel, 3 pixels of cin channels, lie side by side: a run of 3 cin numbers. So
- *   y[p, o] = sum over 3 kernel rows of  (run of pixel p) . (3 cin x cout block of the weights)
- * and a tile of P pixels x Q vectors of output channels stays in registers while the runs go by. Images are copied into
- * a frame of zeros first, so that no tap needs a test; weights are packed into blocks of Q vectors, zero-padded. The data
- * gradient at stride 1 is the same computation on dy with the kernel turned and transposed. The weight gradient keeps a
- * tile of R run positions x Q vectors in registers while pixels go by.
+ * In NHWC the inputs under one row of the kernel, 3 pixels of cin channels, lie side by side: a run of 3 cin numbers.
+ * So y[p, o] = sum over 3 kernel rows of  (run of pixel p) . (3 cin x cout block of the weights) and a tile of P pixels
+ * x Q vectors of output channels stays in registers while the runs go by. Images are copied into a frame of zeros
+ * first, so that no tap needs a test; weights are packed into blocks of Q vectors, zero-padded. The data gradient at
+ * stride 1 is the same computation on dy with the kernel turned and transposed. The weight gradient keeps a tile of R
+ * run positions x Q vectors in registers while pixels go by.
  */
 #include "nn/conv_frame.h"
 #include "nn/conv_vector.h"
@@ -17,7 +17,8 @@ DRL_TILE(tile_narrow, 1)
 DRL_WEIGHT_TILE(weight_full, R, Q)
 DRL_WEIGHT_TILE(weight_narrow, R, 1)
 
-/* ---- Forward ------------------------------------------------------------------------------------------------------ */
+/* ---- Forward ------------------------------------------------------------------------------------------------------
+ */
 
 /* y (cout channels from `first` on) = (or +=) alpha acc, of the pixels at y[p * cout] */
 static void put(drl_real *y, const vec acc[P][Q], size_t pixels, size_t channels, size_t cout, drl_real alpha,
@@ -103,7 +104,8 @@ void drl_conv_direct_backward_data(drl_real *dx, const drl_real *dy, const drl_r
     drl_arena_release(scratch, mark);
 }
 
-/* ---- Weight gradient ---------------------------------------------------------------------------------------------- */
+/* ---- Weight gradient ----------------------------------------------------------------------------------------------
+ */
 
 /* Run positions rounded up to whole tiles. */
 static size_t padded_run(size_t cin) {
@@ -131,10 +133,9 @@ static void weight_image(drl_real *sums, const drl_real *framed, const frame *f,
             bool narrow = vectors_of(d->cout, b) == 1;
             for (size_t ky = 0; ky < 3; ky++)
                 for (size_t r = 0; r < padded; r += R)
-                    (narrow ? weight_narrow : weight_full)(sums + ((b * 3 + ky) * padded + r) * B, B,
-                                                           framed + (y0 * d->stride + ky) * f->row + r,
-                                                           dy + y0 * d->wo * step + b * B, rows, d->wo,
-                                                           d->stride * f->row, d->stride * d->cin, step);
+                    (narrow ? weight_narrow : weight_full)(
+                        sums + ((b * 3 + ky) * padded + r) * B, B, framed + (y0 * d->stride + ky) * f->row + r,
+                        dy + y0 * d->wo * step + b * B, rows, d->wo, d->stride * f->row, d->stride * d->cin, step);
         }
     }
 }
@@ -169,8 +170,7 @@ void drl_conv_direct_backward_weight(drl_real *dw, const drl_real *x, const drl_
     for (size_t i = 0; i < n; i++) {
         const drl_real *g = dy + i * pixels * d->cout;
         fill_frame(framed, x + i * d->h * d->w * d->cin, &f, d->h, d->w, d->pad);
-        for (size_t p = 0; copy && p < pixels; p++)
-            memcpy(spread + p * wide, g + p * d->cout, d->cout * sizeof *g);
+        for (size_t p = 0; copy && p < pixels; p++) memcpy(spread + p * wide, g + p * d->cout, d->cout * sizeof *g);
         weight_image(sums, framed, &f, copy ? spread : g, copy ? wide : d->cout, d);
     }
     unpack_sums(dw, sums, alpha, d);

@@ -1,6 +1,6 @@
 /* Convolution kernels behind one interface: n images of one shard, on one thread. Tensors NHWC, weights (ky, kx, in,
- * out). Zero padding: `pad` rows and columns on top and left; what lies beyond the image at the bottom and right is zero
- * too, as far as the output reaches. */
+ * out). Zero padding: `pad` rows and columns on top and left; what lies beyond the image at the bottom and right is
+ * zero too, as far as the output reaches. */
 #ifndef DRL_NN_CONV_KERNEL_H
 #define DRL_NN_CONV_KERNEL_H
 

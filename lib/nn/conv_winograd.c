@@ -5,17 +5,18 @@
  *         | 0  1  1  0 |        | 1/2  1/2  1/2 |          | 0  1 -1 -1 |
  *         | 0 -1  1  0 |        | 1/2 -1/2  1/2 |
  *         | 0  1  0 -1 |        |  0    0    1  |
- * the tile is  Y = A^T [ sum over channels (G g G^T) .* (B^T d B) ] A,  g the 3x3 kernel (Lavin and Gray 2016). The sum over
- * channels is, for each of the 16 positions, a product of (tiles x cin) and (cin x cout) matrices. The data gradient is
- * the same with the kernel turned and transposed; the weight gradient is dg = G^T [ sum over tiles (B^T d B)
+ * the tile is  Y = A^T [ sum over channels (G g G^T) .* (B^T d B) ] A,  g the 3x3 kernel (Lavin and Gray 2016). The sum
+ * over channels is, for each of the 16 positions, a product of (tiles x cin) and (cin x cout) matrices. The data
+ * gradient is the same with the kernel turned and transposed; the weight gradient is dg = G^T [ sum over tiles (B^T d
+ * B)
  * .* (A dY A^T) ] G.
  *
  * Tiles are worked on in blocks that stay in the second-level cache. Needs even sides and whole vectors of channels. */
 #include "nn/conv_vector.h"
 
-enum { TILES = 96 };      /* of a block: a multiple of P for every width of vectors */
+enum { TILES = 96 }; /* of a block: a multiple of P for every width of vectors */
 enum { POSITIONS = 16 };
-enum { DEPTH = 8 };       /* input channels of a weight tile */
+enum { DEPTH = 8 }; /* input channels of a weight tile */
 
 _Static_assert(TILES % P == 0, "blocks are cut into whole register tiles");
 
@@ -40,7 +41,8 @@ static place place_of(size_t t, size_t h, size_t w) {
     return (place){t / each, t % each / across * 2, t % across * 2};
 }
 
-/* ---- Transforms --------------------------------------------------------------------------------------------------- */
+/* ---- Transforms ---------------------------------------------------------------------------------------------------
+ */
 
 /* B^T d B for one vector of channels, in place. */
 static inline void transform_input(vec d[4][4]) {
@@ -153,11 +155,11 @@ static void turn_kernel(drl_real *restrict turned, const drl_real *restrict w, s
     for (size_t t = 0; t < 9; t++)
         for (size_t o0 = 0; o0 < out; o0 += 8)
             for (size_t i = 0; i < in; i++)
-                for (size_t o = o0; o < o0 + 8; o++)
-                    turned[(t * out + o) * in + i] = w[((8 - t) * in + i) * out + o];
+                for (size_t o = o0; o < o0 + 8; o++) turned[(t * out + o) * in + i] = w[((8 - t) * in + i) * out + o];
 }
 
-/* ---- Forward and data gradient ------------------------------------------------------------------------------------ */
+/* ---- Forward and data gradient ------------------------------------------------------------------------------------
+ */
 
 /* m[position][tile][out] = v[position][tile][in] u[position] for n tiles */
 static void multiply(drl_real *m, const drl_real *v, const drl_real *u, size_t in, size_t out, size_t n) {
@@ -213,16 +215,17 @@ void drl_conv_winograd_backward_data(drl_real *dx, const drl_real *dy, const drl
     drl_arena_release(scratch, mark);
 }
 
-/* ---- Weight gradient ---------------------------------------------------------------------------------------------- */
+/* ---- Weight gradient ----------------------------------------------------------------------------------------------
+ */
 
 /* du[position][in][out] += v^T e over n tiles */
 static void accumulate(drl_real *du, const drl_real *v, const drl_real *e, size_t in, size_t out, size_t n) {
     for (size_t p = 0; p < POSITIONS; p++)
         for (size_t b = 0; b < blocks_of(out); b++)
             for (size_t i = 0; i < in; i += DEPTH)
-                (vectors_of(out, b) == 1 ? weight_narrow : weight_full)(
-                    du + (p * in + i) * out + b * B, out, v + p * TILES * in + i, e + p * TILES * out + b * B, 1, n, 0,
-                    in, out);
+                (vectors_of(out, b) == 1 ? weight_narrow : weight_full)(du + (p * in + i) * out + b * B, out,
+                                                                        v + p * TILES * in + i,
+                                                                        e + p * TILES * out + b * B, 1, n, 0, in, out);
 }
 
 /* dw[t][i][o] += alpha (G^T du G)[t],  G^T = rows (1 1/2 1/2 0), (0 1/2 -1/2 0), (0 1/2 1/2 1) */

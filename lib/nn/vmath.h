@@ -6,8 +6,8 @@
 
 #include "drl/real.h"
 
-/* e^x. Float: x = n ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor polynomial of degree 7 (error below 1e-8 there), 2^n put
- * together from its bits; arguments are clamped to the normal range, so the result is never 0 or infinite. Relative
+/* e^x. Float: x = n ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor polynomial of degree 7 (error below 1e-8 there), 2^n
+ * put together from its bits; arguments are clamped to the normal range, so the result is never 0 or infinite. Relative
  * error below 2e-7 (tested over the whole range). Double: the C library's,
  * clamped likewise. NaN gives NaN. */
 static inline drl_real drl_exp(drl_real x) {

@@ -197,14 +197,16 @@ static void test_blocks(void **state) {
     }
 }
 
-/* What Winograd's kernels take: even sides and whole vectors of channels; few and many tiles, full and narrow blocks. */
+/* What Winograd's kernels take: even sides and whole vectors of channels; few and many tiles, full and narrow blocks.
+ */
 static void test_winograd(void **state) {
     (void)state;
     static const size_t sides[][2] = {{2, 2}, {4, 4}, {6, 10}, {8, 8}, {32, 16}}, channels[] = {16, 32, 48, 64};
     for (size_t s = 0; s < sizeof sides / sizeof *sides; s++)
         for (size_t i = 0; i < 16; i++) {
             drl_conv_dims d;
-            if (sides[s][0] * channels[i / 4] * channels[i % 4] > 20000 && i % 3) continue; /* the plain loops are slow */
+            if (sides[s][0] * channels[i / 4] * channels[i % 4] > 20000 && i % 3)
+                continue; /* the plain loops are slow */
             assert_true(dims_of(&d, &kinds[2], sides[s][0], sides[s][1], channels[i / 4], channels[i % 4]));
             assert_true(drl_conv_winograd_applies(&d));
             check_shape(&d, 1 + i % 3, (drl_real)-1.3, i % 2);
@@ -227,11 +229,8 @@ int main(int argc, char **argv) {
     (void)argc;
     drl_blas_guard(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_channels),
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_winograd),
-        cmocka_unit_test(test_shift),
+        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_channels), cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_winograd), cmocka_unit_test(test_shift),
     };
     return cmocka_run_group_tests_name("convolution kernels, " DRL_REAL_NAME, tests, NULL, NULL) ? 1 : 0;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "drl/file.h"
 #include "drl/results.h"
 
 static char dir[] = "/tmp/drl_table_XXXXXX";
@@ -158,8 +159,8 @@ static void provenance(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_DIRECTORY(three_formats), IN_DIRECTORY(alignment), IN_DIRECTORY(many_rows),     IN_DIRECTORY(whole_files),
-        IN_DIRECTORY(directories),   cmocka_unit_test(provenance),
+        IN_DIRECTORY(three_formats), IN_DIRECTORY(alignment),   IN_DIRECTORY(many_rows),
+        IN_DIRECTORY(whole_files),   IN_DIRECTORY(directories), cmocka_unit_test(provenance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

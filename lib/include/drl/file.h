@@ -1,8 +1,9 @@
 /* Directories, and files that appear whole or not at all.
  *
- * A file is written under a temporary name in its own directory, fsynced, closed, and only then renamed, so that a crash
- * at any instant leaves the old file or the new one. A process killed while it writes leaves its temporary file behind:
- * the name says who wrote it, so that a later run can tell what is left over from what is being written just now. */
+ * A file is written under a temporary name in its own directory, fsynced, closed, and only then renamed, so that a
+ * crash at any instant leaves the old file or the new one. A process killed while it writes leaves its temporary file
+ * behind: the name says who wrote it, so that a later run can tell what is left over from what is being written just
+ * now. */
 #ifndef DRL_FILE_H
 #define DRL_FILE_H
 
