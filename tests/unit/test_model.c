@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "drl/blas.h"
 #include "drl/log.h"
 #include "drl/mem.h"
 #include "drl/model.h"
@@ -19,8 +20,10 @@
 /* Sanitizers make everything some fifty times slower: one process instead of three, and fewer steps. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { KINDS = 1, STEPS = 24, WINDOW = 4 };
+#define SCORE_CHANNELS "4"
 #else
 enum { KINDS = 3, STEPS = 60, WINDOW = 10 };
+#define SCORE_CHANNELS "8"
 #endif
 
 static drl_threads *team;
@@ -49,7 +52,7 @@ static drl_model_cfg small(const char *const *sets) {
                                        "data.size=16",
                                        "model.encoder_depth=10",
                                        "model.encoder_width=0.5",
-                                       "model.score_channels=8",
+                                       "model.score_channels=" SCORE_CHANNELS,
                                        "model.score_mult=1,2",
                                        "model.score_blocks=1",
                                        "model.score_attention=8",
@@ -314,7 +317,9 @@ static void training_time_adds_up(void **state) {
     assert_int_equal(system(command), 0);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    (void)argc;
+    drl_blas_guard(argv); /* one thread a GEMM, as in the programs */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_loss_is_half_the_pixels),
         cmocka_unit_test(training_lowers_the_loss),
