@@ -84,7 +84,8 @@ static void measure(const drl_model *m, drl_train_run *run) {
 
 static drl_status save(drl_model *m, const drl_train_run *run, double *since, drl_err *err) {
     double now = drl_now();
-    m->train_seconds += now - *since;
+    /* whole microseconds, so that the number is the same after its way through checkpoint.json */
+    m->train_seconds = round((m->train_seconds + now - *since) * 1e6) / 1e6;
     *since = now;
     return drl_checkpoint_write(m, run->dir, run->provenance, err);
 }

@@ -3,7 +3,7 @@
 #include "program.h"
 
 #define STEPS     24
-#define MAX_KILLS (PROGRAM_SLOW ? 3 : 8)
+#define MAX_KILLS (PROGRAM_SLOW ? 2 : 8)
 
 static char reference[512]; /* output directory of an uninterrupted run */
 static row_text reference_rows;
