@@ -1,7 +1,8 @@
 /* Speed of one full training step: batch assembly, noise, forward, backward, clipping, Adam, moving average.
  *
- * Networks: `paper` (WRN-28-2 encoder, score network 16 x (1,2,2,2), 3x32x32, batch 64) and `desk` (WRN-10-1, 16 x (1,2,2),
- * 1x32x32). Prints the median of several rounds, images/s and the time by kind of op; --json gives one object. */
+ * Networks: `paper` (WRN-28-2 encoder, score network 16 x (1,2,2,2), 3x32x32, batch 64) and `desk` (WRN-10-1, 16 x
+ * (1,2,2), 1x32x32). Prints the median of several rounds, images/s and the time by kind of op; --json gives one object.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@
 DRL_CONFIG_STRUCT(bench_cfg, BENCH_OPTIONS);
 static DRL_CONFIG_TABLE(bench_options, bench_cfg, BENCH_OPTIONS)
 
-static void network(drl_model_cfg *m, const bench_cfg *b) {
+    static void network(drl_model_cfg *m, const bench_cfg *b) {
     size_t n;
     const drl_option *options = drl_model_options(&n);
     drl_config_defaults(m, options, n); /* the paper's */
@@ -90,8 +91,8 @@ static drl_status run(const drl_cli *cli, const bench_cfg *b, drl_err *err) {
     }
     printf("%s network, batch %zu, %zu threads, OpenBLAS %s: %.1f ms a step, %.1f images/s, %.1f GFLOP a step, "
            "%.1f GFLOP/s, peak memory %.0f MB\n",
-           net, b->bench_batch, drl_threads_count(team), drl_blas_kernels(), 1e3 * seconds, rate, gflop, gflop / seconds,
-           (double)usage.ru_maxrss / 1024);
+           net, b->bench_batch, drl_threads_count(team), drl_blas_kernels(), 1e3 * seconds, rate, gflop,
+           gflop / seconds, (double)usage.ru_maxrss / 1024);
     drl_graph_profile(m->train, true);
     size_t steps = 1 + (size_t)(2 / seconds);
     for (size_t i = 0; st == DRL_OK && i < steps; i++) st = drl_model_step(m, &loss, err);
@@ -116,7 +117,8 @@ int main(int argc, char **argv) {
     if (st == DRL_OK && cli.action != DRL_CLI_RUN) return drl_cli_answer(&cli);
     if (st == DRL_OK) {
         drl_config_defaults(&cfg, options, n);
-        for (size_t i = 0; st == DRL_OK && i < cli.n_sets; i++) st = drl_config_set(&cfg, options, n, cli.sets[i], &err);
+        for (size_t i = 0; st == DRL_OK && i < cli.n_sets; i++)
+            st = drl_config_set(&cfg, options, n, cli.sets[i], &err);
     }
     if (st == DRL_OK) st = run(&cli, &cfg, &err);
     return st == DRL_OK ? EXIT_SUCCESS : drl_cli_report(&cli, &err);

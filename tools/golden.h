@@ -1,8 +1,8 @@
 /* Golden vectors: what the parts of the program `golden` share.                       [vectors, 1, 2, 11]
  *
- * Every tensor of a file gets a record. Reading it as an input, a parameter or a setting marks it used; comparing one of
- * our results with it marks it compared and keeps the worst comparison. What is neither at the end is a miss: nothing in
- * a file goes unchecked. */
+ * Every tensor of a file gets a record. Reading it as an input, a parameter or a setting marks it used; comparing one
+ * of our results with it marks it compared and keeps the worst comparison. What is neither at the end is a miss:
+ * nothing in a file goes unchecked. */
 #ifndef DRL_TOOLS_GOLDEN_H
 #define DRL_TOOLS_GOLDEN_H
 
@@ -14,9 +14,14 @@
 #include "drl/safetensors.h"
 #include "drl/threads.h"
 
-#define GOLDEN_LIMIT 3e-5      /* max |a - b| / max |b|                                           */
+/* max |a - b| / max |b|: the files' own suggestion for float; in double all that is left is the files' rounding. */
+#ifdef DRL_F64
+#define GOLDEN_LIMIT 1e-6
+#else
+#define GOLDEN_LIMIT 3e-5
+#endif
 #define GOLDEN_ZERO_LIMIT 1e-5 /* max |a| / largest gradient, where the golden tensor is all zero */
-#define GOLDEN_NAME 256
+#define GOLDEN_NAME       256
 
 typedef struct golden_record {
     bool used, compared;
@@ -36,7 +41,8 @@ typedef struct golden {
     size_t complaints;
 } golden;
 
-/* ---- golden_compare.c ------------------------------------------------------------------------------------------------ */
+/* ---- golden_compare.c
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Zeroed memory; ends the program where there is none. */
 void *golden_alloc(size_t count, size_t size);
@@ -61,7 +67,8 @@ void golden_complain(golden *gd, const char *fmt, ...) __attribute__((format(pri
 /* Prints a line a group of the file, every miss, and the summary; returns the number of misses. */
 size_t golden_report(golden *gd);
 
-/* ---- golden_net.c: a graph fed from the file, in all variants ---------------------------------------------------------- */
+/* ---- golden_net.c: a graph fed from the file, in all variants
+ * ---------------------------------------------------------- */
 
 typedef struct golden_net golden_net;
 
@@ -118,7 +125,8 @@ void golden_seed(golden_net *net, drl_tensor t, const char *name);
 /* The objective, sum over roots of weight * mean, is compared with "loss" where the file has it. */
 void golden_root(golden_net *net, drl_tensor t, double weight);
 
-/* ---- The kinds of files ------------------------------------------------------------------------------------------------ */
+/* ---- The kinds of files
+ * ------------------------------------------------------------------------------------------------ */
 
 /* False where nothing in the file is known. */
 bool golden_layers(golden *gd);

@@ -22,7 +22,8 @@ void golden_free(void *p) {
     drl_free(p);
 }
 
-/* ---- Tensors of the file ----------------------------------------------------------------------------------------------- */
+/* ---- Tensors of the file
+ * ----------------------------------------------------------------------------------------------- */
 
 static const drl_st_tensor *find(const golden *gd, const char *fmt, va_list ap) {
     char name[GOLDEN_NAME];
@@ -92,7 +93,8 @@ static const char *base_name(const char *name) {
     return slash ? slash + 1 : name;
 }
 
-/* ---- Comparing ---------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing
+ * ---------------------------------------------------------------------------------------------------------- */
 
 /* max |b|, NaN where any b is no finite number */
 static double largest(const drl_st_tensor *t) {
@@ -164,7 +166,8 @@ void golden_compare(golden *gd, const drl_st_tensor *t, const double *ours, size
     snprintf(r->how, sizeof r->how, "%s", how);
 }
 
-/* ---- Reporting ---------------------------------------------------------------------------------------------------------- */
+/* ---- Reporting
+ * ---------------------------------------------------------------------------------------------------------- */
 
 void golden_complain(golden *gd, const char *fmt, ...) {
     va_list ap;
@@ -178,8 +181,9 @@ void golden_complain(golden *gd, const char *fmt, ...) {
 
 /* Inputs, settings and, where allowed, parameters may be left over. */
 static bool may_be_unused(const golden *gd, const char *name) {
-    static const char *const settings[] = {"stride", "groups", "eps",    "momentum",   "heads",    "p", "temperature",
-                                           "clip",   "warmup", "ema_first", "first_step", "weight_decay"};
+    static const char *const settings[] = {"stride", "groups",    "eps",         "momentum",
+                                           "heads",  "p",         "temperature", "clip",
+                                           "warmup", "ema_first", "first_step",  "weight_decay"};
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (strcmp(base_name(name), settings[i]) == 0) return true;
     return strncmp(name, "in/", 3) == 0 || (gd->spare_parameters && strncmp(name, "param/", 6) == 0);
@@ -222,7 +226,8 @@ size_t golden_report(golden *gd) {
     size_t misses = gd->complaints, compared = 0, n = drl_st_count(gd->file);
     for (size_t i = 0; i < n; i++) {
         bool seen = false;
-        for (size_t j = 0; j < i && !seen; j++) seen = same_group(drl_st_at(gd->file, j)->name, drl_st_at(gd->file, i)->name);
+        for (size_t j = 0; j < i && !seen; j++)
+            seen = same_group(drl_st_at(gd->file, j)->name, drl_st_at(gd->file, i)->name);
         if (!seen) misses += report_group(gd, i, &compared);
     }
     double worst = 0;

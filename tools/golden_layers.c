@@ -1,5 +1,6 @@
-/* layers.safetensors: one op or block a case. The start of a case's name says which op; sizes and settings come from its
- * tensors, so that a file may have other sizes and other endings of the names.                       [vectors, 11] */
+/* layers.safetensors: one op or block a case. The start of a case's name says which op; sizes and settings come from
+ * its tensors, so that a file may have other sizes and other endings of the names.                       [vectors, 11]
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +25,12 @@ static double setting(golden_net *net, const char *name, double fallback) {
     return golden_setting(net->gd, fallback, "%s%s", net->inputs, name);
 }
 
+/* A setting that counts something; 0, which every op refuses, where the file's is no such number. */
+static size_t count_setting(golden_net *net, const char *name) {
+    double v = setting(net, name, 1);
+    return v >= 1 && v < 1e6 ? (size_t)v : 0;
+}
+
 static bool name_has(const golden_net *net, const char *part) {
     return strstr(net->inputs, part) != NULL;
 }
@@ -35,12 +42,16 @@ static void finish(golden_net *net, drl_tensor y) {
 
 static const drl_init none = {DRL_INIT_CONSTANT, 0}; /* parameters come from the file */
 
-/* ---- Ops ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Ops
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static void build_conv(golden_net *net) {
-    const drl_conv_cfg cfg = {.out = dim(net, "weight", 0), .k = dim(net, "weight", 2),
-                              .stride = (size_t)setting(net, "stride", 1), .pad_end = name_has(net, "asym"),
-                              .channel_add = -1, .residual = -1};
+    const drl_conv_cfg cfg = {.out = dim(net, "weight", 0),
+                              .k = dim(net, "weight", 2),
+                              .stride = count_setting(net, "stride"),
+                              .pad_end = name_has(net, "asym"),
+                              .channel_add = -1,
+                              .residual = -1};
     finish(net, drl_op_conv(net->g, golden_input(net, "x"), CASE, &cfg));
 }
 
@@ -50,7 +61,7 @@ static void build_linear(golden_net *net) {
 
 static void build_group_norm(golden_net *net) {
     drl_tensor x = golden_input(net, "x");
-    finish(net, drl_op_group_norm(net->g, x, CASE, (size_t)setting(net, "groups", 1), setting(net, "eps", 1e-6), 0, 0));
+    finish(net, drl_op_group_norm(net->g, x, CASE, count_setting(net, "groups"), setting(net, "eps", 1e-6), 0, 0));
 }
 
 static void build_batch_norm(golden_net *net) {
@@ -103,7 +114,16 @@ static void build_gru(golden_net *net) {
     finish(net, drl_op_gru(net->g, x, h, CASE ".", dim(net, "weight_hh", 1), none));
 }
 
+/* The op takes labels on trust. */
+static void check_labels(golden_net *net, size_t classes) {
+    const drl_st_tensor *t = tensor(net, "labels");
+    for (size_t i = 0; t && i < t->count; i++)
+        if (!(golden_at(t, i) >= 0 && golden_at(t, i) < (double)classes))
+            drl_graph_fail(net->g, DRL_ERR_FORMAT, "label %zu is not one of %zu classes", i, classes);
+}
+
 static void build_softmax_ce(golden_net *net) {
+    check_labels(net, dim(net, "logits", 1));
     drl_tensor logits = golden_input(net, "logits");
     golden_root(net, drl_op_cross_entropy(net->g, logits, golden_input(net, "labels")), 1);
 }
@@ -113,7 +133,8 @@ static void build_nt_xent(golden_net *net) {
     golden_root(net, drl_op_nt_xent(net->g, z1, z2, setting(net, "temperature", 0.5)), 1);
 }
 
-/* ---- Blocks -------------------------------------------------------------------------------------------------------------- */
+/* ---- Blocks
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void build_attention(golden_net *net) {
     finish(net, drl_attention_block(net->g, golden_input(net, "x"), CASE));
@@ -141,15 +162,16 @@ static void build_wide_block(golden_net *net) {
 }
 
 static void build_self_attention(golden_net *net) {
-    finish(net, drl_self_attention(net->g, golden_input(net, "x"), CASE, (size_t)setting(net, "heads", 1)));
+    finish(net, drl_self_attention(net->g, golden_input(net, "x"), CASE, count_setting(net, "heads")));
 }
 
 static void build_transformer(golden_net *net) {
     drl_tensor x = golden_input(net, "x");
-    finish(net, drl_transformer_block(net->g, x, CASE, (size_t)setting(net, "heads", 1), dim(net, "w1", 0)));
+    finish(net, drl_transformer_block(net->g, x, CASE, count_setting(net, "heads"), dim(net, "w1", 0)));
 }
 
-/* ---- Cases ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Cases
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *prefix;
@@ -196,9 +218,17 @@ static bool run_case(golden *gd, const char *group) {
         char grads[GOLDEN_NAME + 8], after[GOLDEN_NAME + 8];
         snprintf(grads, sizeof grads, "%sgrad_", group);
         snprintf(after, sizeof after, "%safter_", group);
-        golden_net net = {.gd = gd, .inputs = group, .outputs = group, .params = group, .grads = grads, .after = after,
-                          .strip = strlen(CASE "."), .batch = batch_of(gd, group), .training = !strstr(group, "eval"),
-                          .backward = golden_has_prefix(gd, grads), .build = ops[i].build};
+        golden_net net = {.gd = gd,
+                          .inputs = group,
+                          .outputs = group,
+                          .params = group,
+                          .grads = grads,
+                          .after = after,
+                          .strip = strlen(CASE "."),
+                          .batch = batch_of(gd, group),
+                          .training = !strstr(group, "eval"),
+                          .backward = golden_has_prefix(gd, grads),
+                          .build = ops[i].build};
         golden_net_run(&net);
         return true;
     }

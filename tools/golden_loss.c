@@ -1,4 +1,5 @@
-/* loss.safetensors: processes, perturbed images and the objective for every process and mode.       [vectors, 8, 9, 11] */
+/* loss.safetensors: processes, perturbed images and the objective for every process and mode.       [vectors, 8, 9, 11]
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,8 @@
 
 static const drl_sde_kind kinds[] = {DRL_SDE_VE, DRL_SDE_VP, DRL_SDE_SUBVP};
 
-/* ---- Tables of the processes -------------------------------------------------------------------------------------------- */
+/* ---- Tables of the processes
+ * -------------------------------------------------------------------------------------------- */
 
 enum { MEAN_COEF, STD, DRIFT_COEF, DIFFUSION, LABEL, TABLES };
 
@@ -33,7 +35,8 @@ static void compare_tables(golden *gd, const drl_sde *sde) {
     }
 }
 
-/* ---- The objective -------------------------------------------------------------------------------------------------------- */
+/* ---- The objective
+ * -------------------------------------------------------------------------------------------------------- */
 
 typedef struct objective {
     drl_sde sde;
@@ -106,14 +109,21 @@ static void build_objective(golden_net *net) {
     golden_root(net, penalty, o->lambda);
 }
 
-/* group is "kind/mode/": the pass whose gradients the file has; then, where the file has them, the loss under likelihood
- * weighting and in evaluation mode. */
+/* group is "kind/mode/": the pass whose gradients the file has; then, where the file has them, the loss under
+ * likelihood weighting and in evaluation mode. */
 static void run_mode(golden *gd, objective *o, const char *group) {
     char grads[GOLDEN_NAME + 8];
     snprintf(grads, sizeof grads, "%sgrad/", group);
-    golden_net net = {.gd = gd, .inputs = "in/", .outputs = group, .params = "param/", .grads = grads,
-                      .batch = golden_find(gd, "in/t")->count, .training = true,
-                      .backward = golden_has_prefix(gd, grads), .build = build_objective, .arg = o};
+    golden_net net = {.gd = gd,
+                      .inputs = "in/",
+                      .outputs = group,
+                      .params = "param/",
+                      .grads = grads,
+                      .batch = golden_find(gd, "in/t")->count,
+                      .training = true,
+                      .backward = golden_has_prefix(gd, grads),
+                      .build = build_objective,
+                      .arg = o};
     set_weight(gd, o, false);
     golden_net_run(&net);
     net.backward = false;

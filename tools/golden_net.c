@@ -22,7 +22,8 @@ static size_t place_of(const drl_st_tensor *t, size_t e, size_t all, size_t firs
     return p * all + first + c;
 }
 
-/* ---- Binding, called while a network is built ---------------------------------------------------------------------------- */
+/* ---- Binding, called while a network is built
+ * ---------------------------------------------------------------------------- */
 
 static golden_binding *bind(golden_net *net, golden_role role, drl_tensor t, const drl_st_tensor *file) {
     if (t < 0) return NULL;
@@ -51,10 +52,12 @@ static drl_shape shape_of(const drl_st_tensor *t) {
 }
 
 static bool usable(golden_net *net, const drl_st_tensor *t, const char *prefix, const char *name) {
-    if (!t) drl_graph_fail(net->g, DRL_ERR_NOT_FOUND, "the file has no %s%s", prefix, name);
+    if (!t)
+        drl_graph_fail(net->g, DRL_ERR_NOT_FOUND, "the file has no %s%s", prefix, name);
     else if (t->rank < 1 || t->rank > 4 || t->shape[0] != net->batch)
         drl_graph_fail(net->g, DRL_ERR_SHAPE, "%s: want 1 to 4 dimensions, the first %zu", t->name, net->batch);
-    else return true;
+    else
+        return true;
     return false;
 }
 
@@ -109,7 +112,8 @@ void golden_root(golden_net *net, drl_tensor t, double weight) {
     net->roots[net->n_roots++].weight = weight;
 }
 
-/* ---- Running ------------------------------------------------------------------------------------------------------------- */
+/* ---- Running
+ * ------------------------------------------------------------------------------------------------------------- */
 
 /* Every parameter of the network from the file. */
 static bool load_parameters(golden_net *net) {
@@ -137,8 +141,8 @@ static void fill(void *arg, size_t shard, size_t first, size_t n) {
         if (!b->values) continue;
         drl_shape s = drl_graph_shape(net->g, b->t);
         size_t size = s.h * s.w * s.c;
-        drl_real *to = b->role == GOLDEN_SEED ? drl_graph_gradient(net->g, b->t, shard)
-                                              : drl_graph_value(net->g, b->t, shard);
+        drl_real *to =
+            b->role == GOLDEN_SEED ? drl_graph_gradient(net->g, b->t, shard) : drl_graph_value(net->g, b->t, shard);
         memcpy(to, b->values + first * size, n * size * sizeof *to);
     }
 }
@@ -215,13 +219,15 @@ static void compare_activations(golden_net *net) {
         if (strncmp(t->name, net->acts, skip) != 0 || (!net->unfused && is_norm(t->name))) continue;
         drl_tensor inner = drl_graph_find(net->g, t->name + skip);
         if (inner < 0) continue;
-        compare_tensor(net, &(golden_binding){.t = inner, .file = t, .channels = drl_graph_shape(net->g, inner).c}, false);
+        compare_tensor(net, &(golden_binding){.t = inner, .file = t, .channels = drl_graph_shape(net->g, inner).c},
+                       false);
     }
 }
 
 static void compare_all(golden_net *net) {
     double objective = 0;
-    for (size_t i = 0; i < net->n_roots; i++) objective += net->roots[i].weight * drl_graph_mean(net->g, net->roots[i].t);
+    for (size_t i = 0; i < net->n_roots; i++)
+        objective += net->roots[i].weight * drl_graph_mean(net->g, net->roots[i].t);
     const drl_st_tensor *loss = net->loss ? net->loss : golden_find(net->gd, "%sloss", net->outputs);
     if (loss && net->n_roots) golden_compare(net->gd, loss, &objective, 1, net->how);
     if (net->loss) return;
@@ -236,8 +242,12 @@ static void compare_all(golden_net *net) {
 /* One variant. False where the network could not be made, as it could not be in any other. */
 static bool run_variant(golden_net *net, size_t shard, size_t threads) {
     drl_err err;
-    const drl_graph_cfg cfg = {.batch = net->batch, .shard = shard, .training = net->training,
-                               .backward = net->backward, .keep = net->keep, .unfused = net->unfused};
+    const drl_graph_cfg cfg = {.batch = net->batch,
+                               .shard = shard,
+                               .training = net->training,
+                               .backward = net->backward,
+                               .keep = net->keep,
+                               .unfused = net->unfused};
     snprintf(net->how, sizeof net->how, "%s, %s, shards of %zu, threads %zu", net->unfused ? "unfused" : "fused",
              net->keep ? "all kept" : "memory reused", shard, threads);
     net->n = net->n_roots = 0;

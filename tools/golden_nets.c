@@ -1,5 +1,6 @@
 /* encoder_*.safetensors and score_*.safetensors: whole networks, with every inner activation and gradient the file has.
- * The architecture is read off the names and shapes of the parameters.                            [vectors, 3, 5, 6, 11] */
+ * The architecture is read off the names and shapes of the parameters.                            [vectors, 3, 5, 6,
+ * 11] */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,10 +24,11 @@ static size_t batch_of(const golden *gd, const char *input) {
     return t && t->rank > 0 ? t->shape[0] : 0;
 }
 
-/* ---- Encoder ------------------------------------------------------------------------------------------------------------- */
+/* ---- Encoder
+ * ------------------------------------------------------------------------------------------------------------- */
 
-/* Depth 6 n + 4 from the blocks of a stage; k = channels / 64 of the last, which rounding down gives back, or the special
- * case of 32, 64, 2 channels. */
+/* Depth 6 n + 4 from the blocks of a stage; k = channels / 64 of the last, which rounding down gives back, or the
+ * special case of 32, 64, 2 channels. */
 bool golden_encoder_cfg(golden *gd, drl_encoder_cfg *cfg) {
     size_t widths[3], made[3];
     for (int s = 0; s < 3; s++) {
@@ -40,7 +42,8 @@ bool golden_encoder_cfg(golden *gd, drl_encoder_cfg *cfg) {
     if (widths[0] == 32 && widths[1] == 64 && widths[2] == 2) cfg->width = 0;
     drl_encoder_widths(cfg, made);
     if (widths[2] && memcmp(made, widths, sizeof made) == 0) return true;
-    golden_complain(gd, "param/encoder: stages of %zu, %zu, %zu channels belong to no width", widths[0], widths[1], widths[2]);
+    golden_complain(gd, "param/encoder: stages of %zu, %zu, %zu channels belong to no width", widths[0], widths[1],
+                    widths[2]);
     return false;
 }
 
@@ -56,9 +59,18 @@ void golden_encoder(golden *gd) {
     golden_scale_zeros(gd, false, false);
     if (!golden_encoder_cfg(gd, &cfg)) return;
     printf("encoder: depth %zu, k %g%s\n", cfg.depth, cfg.width, cfg.variational ? ", probabilistic" : "");
-    golden_net net = {.gd = gd, .inputs = "in/", .outputs = "out/", .params = "param/", .grads = "grad/",
-                      .after = "after/", .acts = "act/", .batch = batch_of(gd, "in/x0"), .training = true,
-                      .backward = golden_has_prefix(gd, "grad/"), .build = build_encoder, .arg = &cfg};
+    golden_net net = {.gd = gd,
+                      .inputs = "in/",
+                      .outputs = "out/",
+                      .params = "param/",
+                      .grads = "grad/",
+                      .after = "after/",
+                      .acts = "act/",
+                      .batch = batch_of(gd, "in/x0"),
+                      .training = true,
+                      .backward = golden_has_prefix(gd, "grad/"),
+                      .build = build_encoder,
+                      .arg = &cfg};
     golden_net_run(&net);
     if (!golden_has_prefix(gd, "eval/")) return;
     net.outputs = "eval/";
@@ -67,7 +79,8 @@ void golden_encoder(golden *gd) {
     golden_net_run(&net);
 }
 
-/* ---- Score network --------------------------------------------------------------------------------------------------------- */
+/* ---- Score network
+ * --------------------------------------------------------------------------------------------------------- */
 
 bool golden_score_cfg(golden *gd, drl_score_cfg *cfg) {
     char name[64];
@@ -83,7 +96,8 @@ bool golden_score_cfg(golden *gd, drl_score_cfg *cfg) {
         cfg->attention[L] = golden_find(gd, "param/score.down%zu.attn0.q.weight", L) != NULL;
         ok = C > 0 && C % cfg->nf == 0;
     }
-    if (!ok) golden_complain(gd, "param/score: no score network has these %zu levels on %zu channels", cfg->levels, cfg->nf);
+    if (!ok)
+        golden_complain(gd, "param/score: no score network has these %zu levels on %zu channels", cfg->levels, cfg->nf);
     return ok;
 }
 
@@ -114,8 +128,16 @@ void golden_score(golden *gd) {
     golden_scale_zeros(gd, false, false);
     if (!golden_score_cfg(gd, &cfg)) return;
     print_score(gd, &cfg);
-    golden_net net = {.gd = gd, .inputs = "in/", .outputs = "out/", .params = "param/", .grads = "grad/",
-                      .acts = "act/", .batch = batch_of(gd, "in/xt"), .training = true,
-                      .backward = golden_has_prefix(gd, "grad/"), .build = build_score, .arg = &cfg};
+    golden_net net = {.gd = gd,
+                      .inputs = "in/",
+                      .outputs = "out/",
+                      .params = "param/",
+                      .grads = "grad/",
+                      .acts = "act/",
+                      .batch = batch_of(gd, "in/xt"),
+                      .training = true,
+                      .backward = golden_has_prefix(gd, "grad/"),
+                      .build = build_score,
+                      .arg = &cfg};
     golden_net_run(&net);
 }

@@ -1,4 +1,5 @@
-/* optim.safetensors: some steps of an optimiser on tensors p0, p1, ... with given gradients.          [vectors, 10, 11] */
+/* optim.safetensors: some steps of an optimiser on tensors p0, p1, ... with given gradients.          [vectors, 10, 11]
+ */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,27 +43,35 @@ static bool read_case(optim_case *c) {
     return true;
 }
 
-/* The file has no peak rate: it is what gives the rate of the last step. All other steps then check the warm-up. */
+/* The file has no peak rate. It is the published one where the warm-up is; else it is what gives the rate of the last
+ * step, and the steps before check the warm-up. */
 static double peak_rate(const optim_case *c, double warmup, double first) {
     const drl_st_tensor *lr = golden_find(c->gd, "%slr", c->group);
-    if (!lr || lr->count == 0) return drl_optim_published().rate;
+    const drl_optim_cfg published = drl_optim_published();
+    if (!lr || lr->count == 0 || warmup == (double)published.warmup) return published.rate;
     double made = first + (double)lr->count - 1, part = warmup > 0 ? fmin(made / warmup, 1) : 1;
     return golden_at(lr, lr->count - 1) / part;
 }
 
+/* A setting that counts steps; 0 where the file's is no such number. */
+static uint64_t count_setting(const optim_case *c, const char *name) {
+    double v = golden_setting(c->gd, 0, "%s%s", c->group, name);
+    return v >= 0 && v < 1e15 ? (uint64_t)v : 0;
+}
+
 static void configure(optim_case *c, drl_optim *o) {
     drl_err err;
-    double warmup = golden_setting(c->gd, 0, "%swarmup", c->group);
-    double first = golden_setting(c->gd, 0, "%sfirst_step", c->group);
+    uint64_t warmup = count_setting(c, "warmup"), first = count_setting(c, "first_step");
     const drl_optim_cfg cfg = {.kind = strncmp(c->group, "sgd", 3) == 0 ? DRL_SGD_NESTEROV : DRL_ADAM,
-                               .rate = peak_rate(c, warmup, first),
-                               .warmup = (uint64_t)warmup,
+                               .rate = peak_rate(c, (double)warmup, (double)first),
+                               .warmup = warmup,
                                .clip = golden_setting(c->gd, -1, "%sclip", c->group),
                                .weight_decay = golden_setting(c->gd, 0, "%sweight_decay", c->group),
                                .ema = golden_find(c->gd, "%sema_decay", c->group) ? drl_optim_published().ema : 0};
-    if (drl_optim_init(o, &cfg, c->params, c->n, &err) != DRL_OK) golden_complain(c->gd, "%s: %s", c->group, err.message);
-    o->step = (uint64_t)first;
-    o->ema_updates = (uint64_t)golden_setting(c->gd, 0, "%sema_first", c->group);
+    if (drl_optim_init(o, &cfg, c->params, c->n, &err) != DRL_OK)
+        golden_complain(c->gd, "%s: %s", c->group, err.message);
+    o->step = first;
+    o->ema_updates = count_setting(c, "ema_first");
 }
 
 /* What the file has a row a step of. */

@@ -15,7 +15,7 @@
 
 static DRL_CONFIG_TABLE(downstream_options, downstream_cfg, DOWNSTREAM_OPTIONS)
 
-const char *const probe_metric[PROBES] = {"mlp_accuracy", "linear_accuracy", "knn_accuracy"};
+    const char *const probe_metric[PROBES] = {"mlp_accuracy", "linear_accuracy", "knn_accuracy"};
 const char *const probe_title[PROBES] = {"MLP probe", "Linear probe", "k-NN"};
 
 typedef struct program {
@@ -32,7 +32,8 @@ typedef struct program {
 static drl_status check_own(const settings *s, drl_err *err) {
     bool any = false;
     for (int probe = 0; probe < PROBES; probe++) any = any || probe_wanted(s, probe);
-    if (!any) return drl_fail(err, DRL_ERR_CONFIG, "probe.mlp, probe.linear, probe.neighbours: every probe is switched off");
+    if (!any)
+        return drl_fail(err, DRL_ERR_CONFIG, "probe.mlp, probe.linear, probe.neighbours: every probe is switched off");
     if (s->own.eval_times.n == 0) return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want at least one time");
     return DRL_OK;
 }
@@ -44,9 +45,9 @@ static drl_status read_settings(program *p, int argc, char **argv, drl_err *err)
     drl_options_append(table, &used, 64, rows, n, offsetof(settings, model));
     rows = downstream_options(&n);
     drl_options_append(table, &used, 64, rows, n, offsetof(settings, own));
-    drl_status st = drl_cli_parse(&p->cli, argc, argv,
-                                  "Accuracy of probes on frozen DRL codes against the encoder's time t (R1).", table,
-                                  used, err);
+    drl_status st =
+        drl_cli_parse(&p->cli, argc, argv, "Accuracy of probes on frozen DRL codes against the encoder's time t (R1).",
+                      table, used, err);
     if (st != DRL_OK || p->cli.action != DRL_CLI_RUN) return st;
     st = drl_cli_config(&p->cli, &p->s, DRL_SOURCE_DIR "/experiments/downstream", err);
     static const char *const shorthand[] = {"--dataset", "--seeds"};
@@ -138,20 +139,24 @@ static drl_status probe_model(program *p, drl_model *m, int64_t id, double t, do
         st = drl_model_encode(m, (drl_split)split, t, codes.x[split], err);
     double encoded = drl_now() - start;
     if (st == DRL_OK) st = probe_codes(p->store, id, &p->s, p->data, &codes, row_t, seed, p->team, err);
-    if (st == DRL_OK) drl_log("  t = %.2f: encoded in %.1f s, probed in %.1f s", t, encoded, drl_now() - start - encoded);
+    if (st == DRL_OK)
+        drl_log("  t = %.2f: encoded in %.1f s, probed in %.1f s", t, encoded, drl_now() - start - encoded);
     free_codes(&codes);
     return st;
 }
 
-/* ---- The three methods of this experiment ------------------------------------------------------------------------- */
+/* ---- The three methods of this experiment -------------------------------------------------------------------------
+ */
 
 static drl_status run_trained(program *p, uint64_t seed, drl_err *err) {
     drl_model *m;
     int64_t id;
     char label[DRL_STRING_MAX + 32];
     snprintf(label, sizeof label, "%s seed %llu", p->s.model.model_method, (unsigned long long)seed);
-    drl_train_run run = {
-        .label = label, .checkpoint_seconds = p->s.own.run_checkpoint_seconds, .resume = p->cli.resume};
+    drl_train_run run = {.label = label,
+                         .provenance = drl_provenance(),
+                         .checkpoint_seconds = p->s.own.run_checkpoint_seconds,
+                         .resume = p->cli.resume};
     drl_status st = drl_model_obtain(&m, &p->s.model, p->data, seed, p->team, p->cli.out, &run, err);
     if (st != DRL_OK) return st;
     if ((st = open_run(p, m->method->name, seed, &id, err)) != DRL_OK) goto done;
@@ -201,7 +206,8 @@ static drl_status run_pixels(program *p, uint64_t seed, drl_err *err) {
     return st;
 }
 
-/* ---- Dry run: the plan and what it would take ---------------------------------------------------------------------- */
+/* ---- Dry run: the plan and what it would take ----------------------------------------------------------------------
+ */
 
 static drl_status dry_run(program *p, drl_err *err) {
     drl_model *m;
@@ -232,8 +238,7 @@ static drl_status dry_run(program *p, drl_err *err) {
     printf("  encode %zu images at %zu times a seed: %s in all\n", images, times,
            drl_format_duration(encode, sizeof encode, encode_seconds * (double)(images * times * seeds)));
     printf("  then fit the probes on %zu sets of codes; memory of a step %.0f MB\n",
-           seeds * (times + (p->s.own.eval_references ? 2 : 0)),
-           (double)(gs.tensor_bytes + gs.gradient_bytes) * 1e-6);
+           seeds * (times + (p->s.own.eval_references ? 2 : 0)), (double)(gs.tensor_bytes + gs.gradient_bytes) * 1e-6);
 done:
     drl_model_close(m);
     return st;

@@ -72,7 +72,8 @@ static drl_status fit(drl_probe_result *r, int probe, const parts *p, const sett
         drl_mlp_cfg cfg = fast ? drl_mlp_fast() : drl_mlp_published();
         drl_mlp_job job = {p->train, p->val, p->test, seed};
         st = drl_probe_mlp(r, &job, 1, &cfg, team, err);
-        if (st == DRL_OK) snprintf(detail, size, "probe = %s; rate %g, epoch %zu", fast ? "fast" : "published", r->rate, r->epoch);
+        if (st == DRL_OK)
+            snprintf(detail, size, "probe = %s; rate %g, epoch %zu", fast ? "fast" : "published", r->rate, r->epoch);
     } else if (probe == PROBE_LINEAR) {
         drl_linear_cfg cfg = drl_linear_default();
         st = drl_probe_linear(r, p->train, p->val, p->test, &cfg, team, err);

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drl/file.h"
 #include "drl/log.h"
 #include "drl/mem.h"
-#include "drl/temporary.h"
 #include "downstream.h"
 
 #define MAX_SEEDS 128
@@ -54,9 +54,12 @@ static drl_stats stats_at(const rows *all, const char *method, const char *metri
 }
 
 static void format_cell(char *buf, size_t size, drl_stats s) {
-    if (s.n == 0) snprintf(buf, size, "–");
-    else if (s.n == 1) snprintf(buf, size, "%.2f", s.mean);
-    else snprintf(buf, size, "%.2f ± %.2f", s.mean, s.half95);
+    if (s.n == 0)
+        snprintf(buf, size, "–");
+    else if (s.n == 1)
+        snprintf(buf, size, "%.2f", s.mean);
+    else
+        snprintf(buf, size, "%.2f ± %.2f", s.mean, s.half95);
 }
 
 /* The configured times that have rows of a metric. */
@@ -82,7 +85,8 @@ static size_t count_seeds(const rows *all, const settings *s) {
     return 0;
 }
 
-/* ---- The table ---------------------------------------------------------------------------------------------------- */
+/* ---- The table ----------------------------------------------------------------------------------------------------
+ */
 
 static drl_status add_table_row(drl_table *table, const rows *all, const char *label, const char *method, double t,
                                 drl_err *err) {
@@ -100,18 +104,20 @@ static drl_status add_notes(drl_table *table, const rows *all, const char *scale
     char line[400], took[32];
     double seconds = stats_at(all, m->model_method, "train_seconds", NAN, 1).mean;
     double rate = stats_at(all, m->model_method, "train_images_per_second", NAN, 1).mean;
-    snprintf(line, sizeof line,
-             "Scale %s%s; %zu seed(s); test accuracy in %%, mean ± half-width of the 95 %% interval over seeds. Method %s, "
-             "%s code.",
-             scale, strcmp(scale, "smoke") == 0 ? " (checks the path, means nothing)" : "", count_seeds(all, s),
-             m->model_method, m->model_code == 0 ? "time-conditioned" : "static");
+    snprintf(
+        line, sizeof line,
+        "Scale %s%s; %zu seed(s); test accuracy in %%, mean ± half-width of the 95 %% interval over seeds. Method %s, "
+        "%s code.",
+        scale, strcmp(scale, "smoke") == 0 ? " (checks the path, means nothing)" : "", count_seeds(all, s),
+        m->model_method, m->model_code == 0 ? "time-conditioned" : "static");
     drl_status st = drl_table_note(table, line, err);
     static const char *const sdes[] = {"VE", "VP", "sub-VP"};
-    snprintf(line, sizeof line,
-             "Encoder WideResNet-%zu-%g, %s process, %zu steps of %zu images (rate %g, warm-up %zu); trained in %s a seed, "
-             "%.0f images/s.",
-             m->model_encoder_depth, m->model_encoder_width, sdes[m->diffusion_sde], m->train_steps, m->train_batch,
-             m->train_rate, m->train_warmup, drl_format_duration(took, sizeof took, seconds), rate);
+    snprintf(
+        line, sizeof line,
+        "Encoder WideResNet-%zu-%g, %s process, %zu steps of %zu images (rate %g, warm-up %zu); trained in %s a seed, "
+        "%.0f images/s.",
+        m->model_encoder_depth, m->model_encoder_width, sdes[m->diffusion_sde], m->train_steps, m->train_batch,
+        m->train_rate, m->train_warmup, drl_format_duration(took, sizeof took, seconds), rate);
     if (st == DRL_OK) st = drl_table_note(table, line, err);
     static const char *const protocols[] = {"published (6 rates, 100 epochs, best epoch on validation)",
                                             "fast (2 rates, at most 20 epochs, stopped on validation)", "none"};
@@ -142,7 +148,8 @@ static drl_status make_table(const rows *all, const char *stem, const char *data
     return st;
 }
 
-/* ---- Claims: the paper's sentence beside what was measured -------------------------------------------------------- */
+/* ---- Claims: the paper's sentence beside what was measured --------------------------------------------------------
+ */
 
 /* The verdict on "effect > 0", by a rule fixed before any run: at least three seeds, and an interval that does not hold
  * 0. Smoke scale gives none. */
@@ -184,7 +191,8 @@ static drl_status make_claims(const rows *all, const char *stem, const char *sca
         const char *id, *statement, *reference;
     } claims[] = {
         {"R1.peak", "accuracy peaks at an intermediate t and falls toward both ends (paper)", NULL},
-        {"R1.untrained", "the best t of the trained encoder beats the untrained encoder (own sanity bound)", "untrained"},
+        {"R1.untrained", "the best t of the trained encoder beats the untrained encoder (own sanity bound)",
+         "untrained"},
         {"R1.pixels", "the best t of the trained encoder beats the raw pixels (own sanity bound)", "pixels"},
     };
     const char *metric = NULL;
@@ -203,21 +211,24 @@ static drl_status make_claims(const rows *all, const char *stem, const char *sca
         st = drl_table_add(table, cells, err);
     }
     if (st == DRL_OK)
-        st = drl_table_note(table,
-                            "Effect: best interior t minus the better of the two ends (R1.peak), best t minus the reference "
-                            "(others), by the first probe of the table. Rule: reproduced where the 95 % interval over at "
-                            "least 3 seeds lies above 0, not reproduced where it lies below.",
-                            err);
+        st = drl_table_note(
+            table,
+            "Effect: best interior t minus the better of the two ends (R1.peak), best t minus the reference "
+            "(others), by the first probe of the table. Rule: reproduced where the 95 % interval over at "
+            "least 3 seeds lies above 0, not reproduced where it lies below.",
+            err);
     if (st == DRL_OK) st = drl_table_write(table, stem, err);
     drl_table_free(table);
     return st;
 }
 
-/* ---- The figure --------------------------------------------------------------------------------------------------- */
+/* ---- The figure ---------------------------------------------------------------------------------------------------
+ */
 
 static drl_status make_figure(const rows *all, const char *out, const char *stem, const char *dataset,
                               const char *scale, const settings *s, drl_err *err) {
-    static double times[PROBES][MAX_TIMES], mean[PROBES][1 + REFERENCES][MAX_TIMES], half[PROBES][1 + REFERENCES][MAX_TIMES];
+    static double times[PROBES][MAX_TIMES], mean[PROBES][1 + REFERENCES][MAX_TIMES],
+        half[PROBES][1 + REFERENCES][MAX_TIMES];
     drl_curve curves[PROBES * (1 + REFERENCES)];
     size_t n = 0;
     for (int probe = 0; probe < PROBES; probe++) {
@@ -228,15 +239,20 @@ static drl_status make_figure(const rows *all, const char *out, const char *stem
             mean[probe][0][i] = v.mean;
             half[probe][0][i] = v.half95;
         }
-        curves[n++] = (drl_curve){drl_method_find(s->model.model_method)->title, probe_title[probe], DRL_CURVE_LINE,
-                                  n_times, times[probe], mean[probe][0], half[probe][0]};
+        curves[n++] = (drl_curve){drl_method_find(s->model.model_method)->title,
+                                  probe_title[probe],
+                                  DRL_CURVE_LINE,
+                                  n_times,
+                                  times[probe],
+                                  mean[probe][0],
+                                  half[probe][0]};
         for (int r = 0; s->own.eval_references && r < REFERENCES; r++) {
             drl_stats v = stats_at(all, references[r].method, probe_metric[probe], NAN, 100);
             if (v.n == 0) continue;
             mean[probe][1 + r][0] = v.mean;
             half[probe][1 + r][0] = v.half95;
             curves[n++] = (drl_curve){references[r].label, probe_title[probe], DRL_CURVE_REFERENCE, 1, NULL,
-                                      mean[probe][1 + r], half[probe][1 + r]};
+                                      mean[probe][1 + r],  half[probe][1 + r]};
         }
     }
     if (n == 0) return drl_fail(err, DRL_ERR_NOT_FOUND, "no rows to draw: every probe is switched off");

@@ -1,6 +1,6 @@
-/* Temporary names (drl/temporary.h). */
+/* Temporary names (drl/file.h). */
 #define _POSIX_C_SOURCE 200809L
-#include "drl/temporary.h"
+#include "drl/file.h"
 
 #include <dirent.h>
 #include <errno.h>

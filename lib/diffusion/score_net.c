@@ -6,8 +6,10 @@
 /* A name of the form score.LEVEL.PART, valid until the end of the enclosing block. */
 #define NAME(...) name_of((char[DRL_PARAM_NAME]){0}, __VA_ARGS__)
 static const char *name_of(char *buf, const char *way, size_t level, const char *part, int index) {
-    if (index >= 0) snprintf(buf, DRL_PARAM_NAME, "score.%s%zu.%s%d", way, level, part, index);
-    else snprintf(buf, DRL_PARAM_NAME, "score.%s%zu.%s", way, level, part);
+    if (index >= 0)
+        snprintf(buf, DRL_PARAM_NAME, "score.%s%zu.%s%d", way, level, part, index);
+    else
+        snprintf(buf, DRL_PARAM_NAME, "score.%s%zu.%s", way, level, part);
     return buf;
 }
 
@@ -63,9 +65,14 @@ static drl_tensor level_down(drl_graph *g, drl_tensor h, drl_tensor *p, drl_tens
     drl_tensor u = res_block(g, h, act, NAME("down", L, "down", -1), C, 'd', cfg);
     const char *name = NAME("down", L, "pyramid", -1);
     drl_tensor q = drl_op_conv(g, *p, name,
-                               &(drl_conv_cfg){.out = C, .k = 3, .stride = 2, .pad_end = true, .channel_add = -1,
+                               &(drl_conv_cfg){.out = C,
+                                               .k = 3,
+                                               .stride = 2,
+                                               .pad_end = true,
+                                               .channel_add = -1,
                                                .weight = drl_init_fan_avg(drl_graph_shape(g, *p).c, C, 9, 1),
-                                               .bias = drl_init_zero(), .residual = -1});
+                                               .bias = drl_init_zero(),
+                                               .residual = -1});
     *p = drl_op_add(g, q, u, sqrt(0.5));
     s->item[s->n++] = *p;
     return *p;
@@ -95,8 +102,13 @@ drl_tensor drl_score_net(drl_graph *g, drl_tensor x, drl_tensor time, drl_tensor
     stack s = {.n = 0};
     drl_tensor p = x;
     drl_tensor h = drl_op_conv(g, x, "score.conv_in",
-                               &(drl_conv_cfg){.out = nf, .k = 3, .stride = 1, .channel_add = -1, .residual = -1,
-                                               .weight = drl_init_fan_avg(xs.c, nf, 9, 1), .bias = drl_init_zero()});
+                               &(drl_conv_cfg){.out = nf,
+                                               .k = 3,
+                                               .stride = 1,
+                                               .channel_add = -1,
+                                               .residual = -1,
+                                               .weight = drl_init_fan_avg(xs.c, nf, 9, 1),
+                                               .bias = drl_init_zero()});
     s.item[s.n++] = h;
     for (size_t L = 0; L < cfg->levels; L++) h = level_down(g, h, &p, c.act, &s, L, cfg);
 
@@ -111,7 +123,11 @@ drl_tensor drl_score_net(drl_graph *g, drl_tensor x, drl_tensor time, drl_tensor
     size_t groups = nf * cfg->mult[0] / 4;
     h = drl_op_group_norm(g, h, "score.norm_out", groups < 1 ? 1 : groups > 32 ? 32 : groups, 1e-6, 's', 0);
     return drl_op_conv(g, h, "score.conv_out",
-                       &(drl_conv_cfg){.out = xs.c, .k = 3, .stride = 1, .channel_add = -1, .residual = -1,
+                       &(drl_conv_cfg){.out = xs.c,
+                                       .k = 3,
+                                       .stride = 1,
+                                       .channel_add = -1,
+                                       .residual = -1,
                                        .weight = drl_init_fan_avg(nf * cfg->mult[0], xs.c, 9, 1e-10),
                                        .bias = drl_init_zero()});
 }

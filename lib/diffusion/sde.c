@@ -68,8 +68,10 @@ static double tail_quantile(double near, double far, double u) {
     double start = log_tail(near), all = -expm1(log_tail(far) - start), lo = near, hi = far;
     for (int i = 0; i < 60; i++) {
         double mid = 0.5 * (lo + hi);
-        if (-expm1(log_tail(mid) - start) < u * all) lo = mid;
-        else hi = mid;
+        if (-expm1(log_tail(mid) - start) < u * all)
+            lo = mid;
+        else
+            hi = mid;
     }
     return 0.5 * (lo + hi);
 }
@@ -82,8 +84,10 @@ static double gaussian_quantile(const drl_t_density *d, double t_min, double u) 
     double below = normal_cdf(low), all = normal_cdf(high) - below, lo = t_min, hi = 1;
     for (int i = 0; i < 60; i++) {
         double mid = 0.5 * (lo + hi);
-        if (normal_cdf((mid - d->mean) / d->std) - below < u * all) lo = mid;
-        else hi = mid;
+        if (normal_cdf((mid - d->mean) / d->std) - below < u * all)
+            lo = mid;
+        else
+            hi = mid;
     }
     return 0.5 * (lo + hi);
 }

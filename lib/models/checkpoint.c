@@ -4,8 +4,8 @@
  *   ema/NAME, adam/m/NAME, adam/v/NAME     of trained parameters
  *   log/loss      mean loss of every DRL_HISTORY_STEPS steps;  log/partial  sum of the steps since, as float64
  *   __metadata__  format, key (what determines the model), step, config, digest (of all the others and all tensors)
- * Random numbers have no state: they are functions of (seed, step). The file depends on nothing else, so equal runs give
- * equal bytes. */
+ * Random numbers have no state: they are functions of (seed, step). The file depends on nothing else, so equal runs
+ * give equal bytes. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
@@ -14,15 +14,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "drl/file.h"
 #include "drl/hash.h"
 #include "drl/mem.h"
 #include "drl/model.h"
-#include "drl/results.h"
 #include "drl/safetensors.h"
 #include "nn/safetensors_dtype.h"
 
-#define FORMAT    "drl-checkpoint-2"
-#define NO_DIGEST "drl-checkpoint-1" /* the format before the digest: still read */
+#define FORMAT "drl-checkpoint-1"
 
 /* The flat blocks of a model and the prefix of their tensors' names. */
 typedef struct block {
@@ -52,7 +51,8 @@ static size_t history_length(const drl_model *m) {
     return (steps < m->cfg.train_steps ? steps : m->cfg.train_steps) / DRL_HISTORY_STEPS;
 }
 
-/* ---- Digest: any bent byte is seen --------------------------------------------------------------------------------- */
+/* ---- Digest: any bent byte is seen ---------------------------------------------------------------------------------
+ */
 
 /* hex = SHA-256 of what it was, a name, and the SHA-256 of the bytes. */
 static void digest_add(char hex[65], const char *name, const void *bytes, size_t size) {
@@ -69,7 +69,8 @@ static void digest_begin(char hex[65], const char *key, const char *step, const 
     digest_add(hex, "config", config, strlen(config));
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------ */
+/* ---- Writing ------------------------------------------------------------------------------------------------------
+ */
 
 static drl_status put(drl_st_writer *w, char digest[65], const char *name, const char *dtype, size_t rank,
                       const size_t *shape, const void *data, size_t bytes, drl_err *err) {
@@ -88,8 +89,7 @@ static drl_status add_blocks(drl_st_writer *w, char digest[65], const drl_model 
             char name[DRL_PARAM_NAME + 16];
             snprintf(name, sizeof name, "%s%s", blocks[b].prefix, p->name);
             drl_param_to_canonical(p, copy, blocks[b].base + p->offset);
-            drl_status st =
-                put(w, digest, name, DRL_REAL_DTYPE, p->rank, p->shape, copy, p->count * sizeof *copy, err);
+            drl_status st = put(w, digest, name, DRL_REAL_DTYPE, p->rank, p->shape, copy, p->count * sizeof *copy, err);
             if (st != DRL_OK) return st;
             copy += p->count;
         }
@@ -105,9 +105,10 @@ static drl_status add_log(drl_st_writer *w, char digest[65], const drl_model *m,
 }
 
 /* checkpoint.json: the same facts for people, with provenance. */
-static drl_status write_json(const drl_model *m, const char *dir, const char *config, drl_err *err) {
+static drl_status write_json(const drl_model *m, const char *dir, const char *config, const char *provenance,
+                             drl_err *err) {
     char path[4096], step[32];
-    cJSON *o = cJSON_CreateObject(), *origin = cJSON_Parse(drl_provenance());
+    cJSON *o = cJSON_CreateObject(), *origin = provenance ? cJSON_Parse(provenance) : NULL;
     snprintf(step, sizeof step, "%llu", (unsigned long long)m->optim.step);
     cJSON_AddStringToObject(o, "key", m->key);
     cJSON_AddStringToObject(o, "method", m->method->name);
@@ -128,15 +129,14 @@ static drl_status write_json(const drl_model *m, const char *dir, const char *co
     return st;
 }
 
-drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *err) {
+drl_status drl_checkpoint_write(const drl_model *m, const char *dir, const char *provenance, drl_err *err) {
     char path[4096], step[32], digest[65], *config = NULL;
     drl_real *copy = NULL;
     drl_st_writer *w = NULL;
     size_t n_options;
     const drl_option *options = drl_model_options(&n_options);
     drl_status st = drl_config_text(&config, &m->cfg, options, n_options, err);
-    if (st == DRL_OK)
-        st = drl_alloc(&copy, 4 * m->params.n_value + m->params.n_state, sizeof *copy, "checkpoint", err);
+    if (st == DRL_OK) st = drl_alloc(&copy, 4 * m->params.n_value + m->params.n_state, sizeof *copy, "checkpoint", err);
     if (st == DRL_OK) st = drl_st_writer_new(&w, err);
     snprintf(step, sizeof step, "%llu", (unsigned long long)m->optim.step);
     if (st == DRL_OK) digest_begin(digest, m->key, step, config);
@@ -146,14 +146,15 @@ drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *er
         {"format", FORMAT}, {"key", m->key}, {"step", step}, {"config", config}, {"digest", digest}};
     for (size_t i = 0; st == DRL_OK && i < 5; i++) st = drl_st_add_metadata(w, metadata[i][0], metadata[i][1], err);
     if (st == DRL_OK) st = drl_st_write(w, path_of(path, sizeof path, dir, "checkpoint.safetensors"), err);
-    if (st == DRL_OK) st = write_json(m, dir, config, err);
+    if (st == DRL_OK) st = write_json(m, dir, config, provenance, err);
     drl_st_writer_free(w);
     drl_free(copy);
     drl_free(config);
     return st;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------------------------------------
+ */
 
 /* One tensor of the file into its place; the whole of it must be finite and of the model's shape. */
 static drl_status read_tensor(const drl_st *st, const char *prefix, const drl_param *p, drl_real *to, drl_err *err) {
@@ -201,14 +202,11 @@ static drl_status check_digest(const drl_st *st, drl_err *err) {
 static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
     const char *format = drl_st_metadata(st, "format"), *key = drl_st_metadata(st, "key");
     const char *step = drl_st_metadata(st, "step");
-    if (!format || (strcmp(format, FORMAT) != 0 && strcmp(format, NO_DIGEST) != 0))
-        return drl_fail(err, DRL_ERR_FORMAT, "not a checkpoint (%s)", FORMAT);
+    if (!format || strcmp(format, FORMAT) != 0) return drl_fail(err, DRL_ERR_FORMAT, "not a checkpoint (%s)", FORMAT);
     if (!key || strcmp(key, m->key) != 0)
         return drl_fail(err, DRL_ERR_FORMAT, "belongs to a model of another configuration, data or seed");
-    if (strcmp(format, FORMAT) == 0) {
-        drl_status s = check_digest(st, err);
-        if (s != DRL_OK) return s;
-    }
+    drl_status s = check_digest(st, err);
+    if (s != DRL_OK) return s;
     char *end;
     errno = 0;
     unsigned long long steps = step ? strtoull(step, &end, 10) : 0;
@@ -220,7 +218,7 @@ static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
         for (size_t i = 0; i < m->params.n; i++) {
             const drl_param *p = &m->params.list[i];
             if (p->trained != blocks[b].trained) continue;
-            drl_status s = read_tensor(st, blocks[b].prefix, p, blocks[b].base + p->offset, err);
+            s = read_tensor(st, blocks[b].prefix, p, blocks[b].base + p->offset, err);
             if (s != DRL_OK) return s;
         }
     m->optim.step = m->optim.updates = steps;

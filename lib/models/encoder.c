@@ -18,17 +18,19 @@ drl_tensor drl_encoder(drl_graph *g, drl_tensor x, drl_tensor t, const drl_encod
     size_t widths[3], in = drl_graph_shape(g, x).c, n = (cfg->depth - 4) / 6;
     if (cfg->depth < 10 || (cfg->depth - 4) % 6 != 0)
         return drl_graph_fail(g, DRL_ERR_CONFIG, "encoder: depth %zu is not 6 n + 4 with n >= 1", cfg->depth);
-    if (cfg->width >= 0 && cfg->width < 1e6) drl_encoder_widths(cfg, widths);
-    else widths[0] = 0;
-    if (widths[0] == 0)
-        return drl_graph_fail(g, DRL_ERR_CONFIG, "encoder: width %g leaves no channels", cfg->width);
+    if (cfg->width >= 0 && cfg->width < 1e6)
+        drl_encoder_widths(cfg, widths);
+    else
+        widths[0] = 0;
+    if (widths[0] == 0) return drl_graph_fail(g, DRL_ERR_CONFIG, "encoder: width %g leaves no channels", cfg->width);
     drl_tensor temb = drl_time_embedding(g, t, "encoder.time", TIME_FREQUENCIES, DRL_TIME_VE);
     drl_tensor a = drl_op_silu(g, temb);
 
     drl_init stem = drl_init_fan_in(in, 9);
-    drl_tensor h = drl_op_conv(g, x, "encoder.stem",
-                               &(drl_conv_cfg){.out = 16, .k = 3, .stride = 1, .weight = stem, .bias = stem,
-                                               .channel_add = -1, .residual = -1});
+    drl_tensor h = drl_op_conv(
+        g, x, "encoder.stem",
+        &(drl_conv_cfg){
+            .out = 16, .k = 3, .stride = 1, .weight = stem, .bias = stem, .channel_add = -1, .residual = -1});
     for (int s = 0; s < 3; s++)
         for (size_t i = 0; i < n; i++) {
             char name[DRL_PARAM_NAME];

@@ -95,8 +95,9 @@ drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
     if (levels == 0 || levels > DRL_MAX_LEVELS)
         return drl_fail(err, DRL_ERR_CONFIG, "model.score_mult: want 1 to %d levels, got %zu", DRL_MAX_LEVELS, levels);
     if (c->data_size % ((size_t)1 << (levels - 1)) != 0)
-        return drl_fail(err, DRL_ERR_CONFIG, "data.size = %zu: want a multiple of %zu, for the %zu levels of model.score_mult",
-                        c->data_size, (size_t)1 << (levels - 1), levels);
+        return drl_fail(err, DRL_ERR_CONFIG,
+                        "data.size = %zu: want a multiple of %zu, for the %zu levels of model.score_mult", c->data_size,
+                        (size_t)1 << (levels - 1), levels);
     if (c->model_encoder_depth % 6 != 4)
         return drl_fail(err, DRL_ERR_CONFIG, "model.encoder_depth = %zu: want 6 n + 4, such as 10, 16, 22, 28",
                         c->model_encoder_depth);
@@ -123,10 +124,13 @@ drl_status drl_model_open(drl_model **out, const drl_model_cfg *cfg, const drl_d
     m->team = team;
     m->seed = seed;
     m->sde = drl_sde_published((drl_sde_kind)cfg->diffusion_sde);
-    m->density = (drl_t_density){(drl_t_density_kind)cfg->diffusion_t_density, cfg->diffusion_t_mean,
-                                 cfg->diffusion_t_std};
-    drl_optim_cfg oc = {.kind = DRL_ADAM, .rate = cfg->train_rate, .warmup = cfg->train_warmup,
-                        .clip = cfg->train_clip, .ema = cfg->train_ema};
+    m->density =
+        (drl_t_density){(drl_t_density_kind)cfg->diffusion_t_density, cfg->diffusion_t_mean, cfg->diffusion_t_std};
+    drl_optim_cfg oc = {.kind = DRL_ADAM,
+                        .rate = cfg->train_rate,
+                        .warmup = cfg->train_warmup,
+                        .clip = cfg->train_clip,
+                        .ema = cfg->train_ema};
     if ((st = build_graphs(m, err)) != DRL_OK) goto failed;
     drl_params_init(&m->params, seed);
     if ((st = drl_optim_init(&m->optim, &oc, m->params.value, m->params.n_value, err)) != DRL_OK) goto failed;
@@ -161,7 +165,8 @@ size_t drl_model_code_size(const drl_model *m) {
     return drl_graph_shape(m->encode, m->encode_z).c;
 }
 
-/* ---- Encoding ----------------------------------------------------------------------------------------------------- */
+/* ---- Encoding -----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct encode_arg {
     drl_model *m;

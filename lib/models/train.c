@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drl/file.h"
 #include "drl/log.h"
 #include "drl/model.h"
-#include "drl/results.h"
-#include "drl/temporary.h"
 
-/* ---- Interruption ------------------------------------------------------------------------------------------------- */
+/* ---- Interruption -------------------------------------------------------------------------------------------------
+ */
 
 static volatile sig_atomic_t interrupted;
 
@@ -29,7 +29,8 @@ bool drl_interrupted(void) {
     return interrupted != 0;
 }
 
-/* ---- One step ----------------------------------------------------------------------------------------------------- */
+/* ---- One step -----------------------------------------------------------------------------------------------------
+ */
 
 static bool all_finite(const drl_real *x, size_t n) {
     for (size_t i = 0; i < n; i++)
@@ -45,10 +46,13 @@ static drl_status not_finite(const drl_model *m, double loss, drl_err *err) {
         if (!all_finite(drl_params_at(&m->params, (int)i), p->count)) value = p->name;
         if (p->trained && !all_finite(m->gradient + p->offset, p->count)) gradient = p->name;
     }
-    return drl_fail(err, DRL_ERR_NUMERIC, "step %llu: loss is %g; first parameter %s not finite: %s; a lower train.rate or "
+    return drl_fail(err, DRL_ERR_NUMERIC,
+                    "step %llu: loss is %g; first parameter %s not finite: %s; a lower train.rate or "
                     "train.clip may help",
                     (unsigned long long)m->optim.step, loss, value ? "that is" : "whose gradient is",
-                    value ? value : gradient ? gradient : "none");
+                    value      ? value
+                    : gradient ? gradient
+                               : "none");
 }
 
 drl_status drl_model_step(drl_model *m, double *loss, drl_err *err) {
@@ -68,7 +72,8 @@ drl_status drl_model_step(drl_model *m, double *loss, drl_err *err) {
     return DRL_OK;
 }
 
-/* ---- The loop ----------------------------------------------------------------------------------------------------- */
+/* ---- The loop -----------------------------------------------------------------------------------------------------
+ */
 
 /* The result of a run in terms of all its steps, whichever process made them. */
 static void measure(const drl_model *m, drl_train_run *run) {
@@ -82,7 +87,7 @@ static drl_status save(drl_model *m, const drl_train_run *run, double *since, dr
     /* whole microseconds, so that the number is the same after its way through checkpoint.json */
     m->train_seconds = round((m->train_seconds + now - *since) * 1e6) / 1e6;
     *since = now;
-    return drl_checkpoint_write(m, run->dir, err);
+    return drl_checkpoint_write(m, run->dir, run->provenance, err);
 }
 
 drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {

@@ -26,8 +26,8 @@ static const char *join(char *buf, const char *prefix, const char *part) {
 drl_tensor drl_time_embedding(drl_graph *g, drl_tensor x, const char *name, size_t nf, drl_time_map map) {
     drl_tensor e = drl_op_time_features(g, x, JOIN(name, "fourier"), nf, map);
     drl_graph_name(g, e, JOIN(name, "features"));
-    drl_tensor h = drl_op_linear(g, e, JOIN(name, "lin1"), 4 * nf, drl_init_fan_avg(2 * nf, 4 * nf, 1, 1),
-                                 drl_init_zero());
+    drl_tensor h =
+        drl_op_linear(g, e, JOIN(name, "lin1"), 4 * nf, drl_init_fan_avg(2 * nf, 4 * nf, 1, 1), drl_init_zero());
     h = drl_op_linear(g, drl_op_silu(g, h), JOIN(name, "lin2"), 4 * nf, drl_init_fan_avg(4 * nf, 4 * nf, 1, 1),
                       drl_init_zero());
     return drl_graph_name(g, h, name);
@@ -45,17 +45,24 @@ drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const
     drl_init w1 = drl_init_fan_in(in, 9), w2 = drl_init_fan_in(out, 9), ws = drl_init_fan_in(in, 1);
     drl_tensor h = drl_op_batch_norm(g, x, JOIN(name, "bn1"), 1e-5, 0.1, 'r');
     h = drl_op_conv(g, h, JOIN(name, "conv1"),
-                    &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .weight = w1, .bias = w1, .residual = -1,
+                    &(drl_conv_cfg){.out = out,
+                                    .k = 3,
+                                    .stride = 1,
+                                    .weight = w1,
+                                    .bias = w1,
+                                    .residual = -1,
                                     .channel_add = time_addend(g, act_temb, name, out)});
     h = drl_op_batch_norm(g, h, JOIN(name, "bn2"), 1e-5, 0.1, 'r');
     drl_tensor shortcut = x;
     if (in != out || stride != 1)
-        shortcut = drl_op_conv(g, x, JOIN(name, "shortcut"),
-                               &(drl_conv_cfg){.out = out, .k = 1, .stride = stride, .weight = ws, .bias = ws,
-                                               .channel_add = -1, .residual = -1});
-    drl_tensor y = drl_op_conv(g, h, JOIN(name, "conv2"),
-                               &(drl_conv_cfg){.out = out, .k = 3, .stride = stride, .weight = w2, .bias = w2,
-                                               .channel_add = -1, .residual = shortcut});
+        shortcut = drl_op_conv(
+            g, x, JOIN(name, "shortcut"),
+            &(drl_conv_cfg){
+                .out = out, .k = 1, .stride = stride, .weight = ws, .bias = ws, .channel_add = -1, .residual = -1});
+    drl_tensor y = drl_op_conv(
+        g, h, JOIN(name, "conv2"),
+        &(drl_conv_cfg){
+            .out = out, .k = 3, .stride = stride, .weight = w2, .bias = w2, .channel_add = -1, .residual = shortcut});
     return y;
 }
 
@@ -76,27 +83,47 @@ drl_tensor drl_res_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const 
     drl_tensor h = drl_op_group_norm(g, x, JOIN(name, "norm1"), groups_of(in), 1e-6, 's', 0);
     h = resize(g, h, kind);
     h = drl_op_conv(g, h, JOIN(name, "conv1"),
-                    &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .weight = drl_init_fan_avg(in, out, 9, 1),
-                                    .bias = zero, .residual = -1, .channel_add = time_addend(g, act_temb, name, out)});
+                    &(drl_conv_cfg){.out = out,
+                                    .k = 3,
+                                    .stride = 1,
+                                    .weight = drl_init_fan_avg(in, out, 9, 1),
+                                    .bias = zero,
+                                    .residual = -1,
+                                    .channel_add = time_addend(g, act_temb, name, out)});
     h = drl_op_group_norm(g, h, JOIN(name, "norm2"), groups_of(out), 1e-6, 's', dropout);
     drl_tensor skip = resize(g, x, kind);
     if (in != out || kind != 'p')
         skip = drl_op_conv(g, skip, JOIN(name, "skip"),
-                           &(drl_conv_cfg){.out = out, .k = 1, .stride = 1, .weight = drl_init_fan_avg(in, out, 1, 1),
-                                           .bias = zero, .channel_add = -1, .residual = -1});
+                           &(drl_conv_cfg){.out = out,
+                                           .k = 1,
+                                           .stride = 1,
+                                           .weight = drl_init_fan_avg(in, out, 1, 1),
+                                           .bias = zero,
+                                           .channel_add = -1,
+                                           .residual = -1});
     /* y = ( skip(x') + conv2(h) ) / sqrt(2) */
     return drl_op_conv(g, h, JOIN(name, "conv2"),
-                       &(drl_conv_cfg){.out = out, .k = 3, .stride = 1, .bias = zero,
-                                       .weight = drl_init_fan_avg(out, out, 9, 1e-10), .channel_add = -1,
-                                       .residual = skip, .scale = sqrt(0.5)});
+                       &(drl_conv_cfg){.out = out,
+                                       .k = 3,
+                                       .stride = 1,
+                                       .bias = zero,
+                                       .weight = drl_init_fan_avg(out, out, 9, 1e-10),
+                                       .channel_add = -1,
+                                       .residual = skip,
+                                       .scale = sqrt(0.5)});
 }
 
 drl_tensor drl_attention_block(drl_graph *g, drl_tensor x, const char *name) {
     size_t C = drl_graph_shape(g, x).c;
     drl_tensor h = drl_op_group_norm(g, x, JOIN(name, "norm"), groups_of(C), 1e-6, 0, 0), qkv[3];
     const char *parts[3] = {"q", "k", "v"};
-    drl_conv_cfg cfg = {.out = C, .k = 1, .stride = 1, .weight = drl_init_fan_avg(C, C, 1, 0.1),
-                        .bias = drl_init_zero(), .channel_add = -1, .residual = -1};
+    drl_conv_cfg cfg = {.out = C,
+                        .k = 1,
+                        .stride = 1,
+                        .weight = drl_init_fan_avg(C, C, 1, 0.1),
+                        .bias = drl_init_zero(),
+                        .channel_add = -1,
+                        .residual = -1};
     for (int i = 0; i < 3; i++) qkv[i] = drl_op_conv(g, h, JOIN(name, parts[i]), &cfg);
     h = drl_op_attention(g, qkv[0], qkv[1], qkv[2], 1);
     /* y = ( x + out(g) ) / sqrt(2) */

@@ -1,103 +1,24 @@
 /* Direct 3x3 convolution in vector code, without unrolling the image into a matrix.
  *
- * In NHWC the inputs under one row of the kernel, 3 pixels of cin channels, lie side by side: a run of 3 cin numbers. So
- *   y[p, o] = sum over 3 kernel rows of  (run of pixel p) . (3 cin x cout block of the weights)
- * and a tile of P pixels x Q vectors of output channels stays in registers while the runs go by. Images are copied into
- * a frame of zeros first, so that no tap needs a test; weights are packed into blocks of Q vectors, zero-padded. The data
- * gradient at stride 1 is the same computation on dy with the kernel turned and transposed. The weight gradient keeps a
- * tile of R run positions x Q vectors in registers while pixels go by.
- *
- * Vectors are the compiler's (GCC and Clang); their width follows the instruction set compiled for. */
-#include "nn/conv_kernel.h"
+ * In NHWC the inputs under one row of the kernel, 3 pixels of cin channels, lie side by side: a run of 3 cin numbers.
+ * So y[p, o] = sum over 3 kernel rows of  (run of pixel p) . (3 cin x cout block of the weights) and a tile of P pixels
+ * x Q vectors of output channels stays in registers while the runs go by. Images are copied into a frame of zeros
+ * first, so that no tap needs a test; weights are packed into blocks of Q vectors, zero-padded. The data gradient at
+ * stride 1 is the same computation on dy with the kernel turned and transposed. The weight gradient keeps a tile of R
+ * run positions x Q vectors in registers while pixels go by.
+ */
+#include "nn/conv_frame.h"
+#include "nn/conv_vector.h"
 
-#include <string.h>
+enum { R = VECTOR_BYTES == 64 ? 12 : 6 }; /* run positions of a weight tile */
 
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-enum { P = 8, R = 12 };
-#elif defined(__AVX__)
-#define VECTOR_BYTES 32
-enum { P = 6, R = 6 };
-#else
-#define VECTOR_BYTES 16
-enum { P = 6, R = 6 };
-#endif
+DRL_TILE(tile_full, Q)
+DRL_TILE(tile_narrow, 1)
+DRL_WEIGHT_TILE(weight_full, R, Q)
+DRL_WEIGHT_TILE(weight_narrow, R, 1)
 
-enum { V = VECTOR_BYTES / sizeof(drl_real), Q = 2, B = V * Q }; /* lanes, vectors and channels of a block */
-
-typedef drl_real vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef drl_real loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(drl_real)), may_alias));
-
-static inline vec load(const drl_real *p) {
-    return *(const loose *)p;
-}
-
-static inline void store(drl_real *p, vec v) {
-    *(loose *)p = v;
-}
-
-static size_t min_size(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
-static size_t blocks_of(size_t channels) {
-    return (channels + B - 1) / B;
-}
-
-/* Where a layer's blocks begin: a last block of at most V channels is computed with one vector instead of Q. */
-static size_t vectors_of(size_t channels, size_t block) {
-    return channels - block * B <= V ? 1 : Q;
-}
-
-/* ---- Frames: images with zeros around them ------------------------------------------------------------------------ */
-
-typedef struct frame {
-    size_t h, w, c;     /* with the zeros */
-    size_t row, size;   /* elements of a row and of the frame; R more follow, which tiles may read but never use */
-} frame;
-
-/* The frame an image of h x w pixels needs: `before` zeros on top and left, and as many after it as ho x wo outputs at
- * `stride` reach. */
-static frame frame_of(size_t h, size_t w, size_t c, size_t ho, size_t wo, size_t stride, size_t before) {
-    size_t fh = (ho - 1) * stride + 3, fw = (wo - 1) * stride + 3;
-    fh = fh > h + before ? fh : h + before;
-    fw = fw > w + before ? fw : w + before;
-    return (frame){fh, fw, c, fw * c, fh * fw * c};
-}
-
-static void fill_frame(drl_real *restrict to, const drl_real *restrict image, const frame *f, size_t h, size_t w,
-                       size_t before) {
-    for (size_t y = 0; y < f->h; y++, to += f->row) {
-        if (y < before || y >= before + h) {
-            memset(to, 0, f->row * sizeof *to);
-            continue;
-        }
-        memset(to, 0, before * f->c * sizeof *to);
-        memcpy(to + before * f->c, image + (y - before) * w * f->c, w * f->c * sizeof *to);
-        memset(to + (before + w) * f->c, 0, (f->w - before - w) * f->c * sizeof *to);
-    }
-}
-
-/* ---- Forward ------------------------------------------------------------------------------------------------------ */
-
-/* acc[p][q] = sum over 3 rows and a run of x[p][row, r] * w[row, r, q] for P pixels and `vectors` vectors. */
-#define TILE(name, vectors)                                                                                            \
-    static void name(vec acc[P][Q], const drl_real *const x[P], const drl_real *w, size_t run, size_t row) {           \
-        vec a[P][vectors] = {{{0}}};                                                                                   \
-        for (size_t ky = 0; ky < 3; ky++)                                                                              \
-            for (size_t r = 0; r < run; r++, w += B) {                                                                 \
-                vec k[vectors];                                                                                        \
-                for (int q = 0; q < vectors; q++) k[q] = load(w + q * V);                                              \
-                for (int p = 0; p < P; p++) {                                                                          \
-                    drl_real value = x[p][ky * row + r];                                                               \
-                    for (int q = 0; q < vectors; q++) a[p][q] += value * k[q];                                         \
-                }                                                                                                      \
-            }                                                                                                          \
-        for (int p = 0; p < P; p++)                                                                                    \
-            for (int q = 0; q < vectors; q++) acc[p][q] = a[p][q];                                                     \
-    }
-TILE(tile_full, Q)
-TILE(tile_narrow, 1)
+/* ---- Forward ------------------------------------------------------------------------------------------------------
+ */
 
 /* y (cout channels from `first` on) = (or +=) alpha acc, of the pixels at y[p * cout] */
 static void put(drl_real *y, const vec acc[P][Q], size_t pixels, size_t channels, size_t cout, drl_real alpha,
@@ -126,7 +47,7 @@ static void convolve(drl_real *y, const drl_real *framed, const frame *f, const 
                 x[p] = framed + at / wo * stride * f->row + at % wo * stride * f->c;
             }
             vec acc[P][Q];
-            (vectors_of(cout, b) == 1 ? tile_narrow : tile_full)(acc, x, w, run, f->row);
+            (vectors_of(cout, b) == 1 ? tile_narrow : tile_full)(acc, x, w, 3, run, f->row);
             put(y + p0 * cout + b * B, (const vec(*)[Q])acc, min_size(P, pixels - p0), channels, cout, alpha, add);
         }
     }
@@ -183,29 +104,8 @@ void drl_conv_direct_backward_data(drl_real *dx, const drl_real *dy, const drl_r
     drl_arena_release(scratch, mark);
 }
 
-/* ---- Weight gradient ---------------------------------------------------------------------------------------------- */
-
-/* sum[r][.] (R rows of B) += over `rows` rows of `pixels` pixels: x[row, p, r] * dy[row, p, .] */
-#define WEIGHT_TILE(name, vectors)                                                                                     \
-    static void name(drl_real *sum, const drl_real *x, const drl_real *dy, size_t rows, size_t pixels, size_t x_row,   \
-                     size_t x_step, size_t dy_step) {                                                                  \
-        vec a[R][vectors];                                                                                             \
-        for (int r = 0; r < R; r++)                                                                                    \
-            for (int q = 0; q < vectors; q++) a[r][q] = load(sum + r * B + q * V);                                     \
-        for (size_t y = 0; y < rows; y++, x += x_row) {                                                                \
-            const drl_real *xp = x;                                                                                    \
-            for (size_t p = 0; p < pixels; p++, xp += x_step, dy += dy_step) {                                         \
-                vec g[vectors];                                                                                        \
-                for (int q = 0; q < vectors; q++) g[q] = load(dy + q * V);                                             \
-                for (int r = 0; r < R; r++)                                                                            \
-                    for (int q = 0; q < vectors; q++) a[r][q] += xp[r] * g[q];                                         \
-            }                                                                                                          \
-        }                                                                                                              \
-        for (int r = 0; r < R; r++)                                                                                    \
-            for (int q = 0; q < vectors; q++) store(sum + r * B + q * V, a[r][q]);                                     \
-    }
-WEIGHT_TILE(weight_full, Q)
-WEIGHT_TILE(weight_narrow, 1)
+/* ---- Weight gradient ----------------------------------------------------------------------------------------------
+ */
 
 /* Run positions rounded up to whole tiles. */
 static size_t padded_run(size_t cin) {
@@ -233,10 +133,9 @@ static void weight_image(drl_real *sums, const drl_real *framed, const frame *f,
             bool narrow = vectors_of(d->cout, b) == 1;
             for (size_t ky = 0; ky < 3; ky++)
                 for (size_t r = 0; r < padded; r += R)
-                    (narrow ? weight_narrow : weight_full)(sums + ((b * 3 + ky) * padded + r) * B,
-                                                           framed + (y0 * d->stride + ky) * f->row + r,
-                                                           dy + y0 * d->wo * step + b * B, rows, d->wo,
-                                                           d->stride * f->row, d->stride * d->cin, step);
+                    (narrow ? weight_narrow : weight_full)(
+                        sums + ((b * 3 + ky) * padded + r) * B, B, framed + (y0 * d->stride + ky) * f->row + r,
+                        dy + y0 * d->wo * step + b * B, rows, d->wo, d->stride * f->row, d->stride * d->cin, step);
         }
     }
 }
@@ -271,8 +170,7 @@ void drl_conv_direct_backward_weight(drl_real *dw, const drl_real *x, const drl_
     for (size_t i = 0; i < n; i++) {
         const drl_real *g = dy + i * pixels * d->cout;
         fill_frame(framed, x + i * d->h * d->w * d->cin, &f, d->h, d->w, d->pad);
-        for (size_t p = 0; copy && p < pixels; p++)
-            memcpy(spread + p * wide, g + p * d->cout, d->cout * sizeof *g);
+        for (size_t p = 0; copy && p < pixels; p++) memcpy(spread + p * wide, g + p * d->cout, d->cout * sizeof *g);
         weight_image(sums, framed, &f, copy ? spread : g, copy ? wide : d->cout, d);
     }
     unpack_sums(dw, sums, alpha, d);

@@ -22,8 +22,8 @@ static bool is_pointwise(const drl_conv_dims *d) {
     return d->k == 1 && d->stride == 1;
 }
 
-/* col (rows * wo, k*k*c): the inputs of output rows first .. first + rows - 1 (row r belongs to image r / ho). `x` has c
- * channels; `dims` supplies everything else. */
+/* col (rows * wo, k*k*c): the inputs of output rows first .. first + rows - 1 (row r belongs to image r / ho). `x` has
+ * c channels; `dims` supplies everything else. */
 static void unroll(drl_real *restrict col, const drl_real *restrict x, size_t c, size_t h, size_t w, size_t ho,
                    size_t wo, const drl_conv_dims *d, size_t stride, size_t pad, size_t first, size_t rows) {
     for (size_t r = first; r < first + rows; r++) {
@@ -40,8 +40,10 @@ static void unroll(drl_real *restrict col, const drl_real *restrict x, size_t c,
                 }
                 for (size_t kx = 0; kx < d->k; kx++, col += c) {
                     size_t ix = ix0 + kx;
-                    if (iy < h && ix < w) memcpy(col, image + (iy * w + ix) * c, c * sizeof *col);
-                    else memset(col, 0, c * sizeof *col);
+                    if (iy < h && ix < w)
+                        memcpy(col, image + (iy * w + ix) * c, c * sizeof *col);
+                    else
+                        memset(col, 0, c * sizeof *col);
                 }
             }
         }
@@ -71,7 +73,7 @@ size_t drl_conv_gemm_scratch(const drl_conv_dims *d) {
 }
 
 void drl_conv_gemm_forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,
-                      size_t n, drl_arena *scratch) {
+                           size_t n, drl_arena *scratch) {
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho;
     if (is_pointwise(d)) {
         drl_gemm(false, false, rows * d->wo, d->cout, depth, alpha, x, depth, w, d->cout, 1, y, d->cout);
@@ -88,8 +90,8 @@ void drl_conv_gemm_forward(drl_real *y, const drl_real *x, const drl_real *w, dr
     drl_arena_release(scratch, mark);
 }
 
-/* Stride 1, output as large as the input: the data gradient is itself a convolution of dy, with the kernel turned by 180
- * degrees and in and out exchanged. */
+/* Stride 1, output as large as the input: the data gradient is itself a convolution of dy, with the kernel turned by
+ * 180 degrees and in and out exchanged. */
 static void backward_data_same(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
                                const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t taps = d->k * d->k, depth = taps * d->cout, step = block_rows(d), rows = n * d->h;
@@ -108,7 +110,7 @@ static void backward_data_same(drl_real *dx, const drl_real *dy, const drl_real 
 }
 
 void drl_conv_gemm_backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
-                            const drl_conv_dims *d, size_t n, drl_arena *scratch) {
+                                 const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho, mark = drl_arena_mark(scratch);
     if (is_pointwise(d)) {
         drl_gemm(false, true, rows * d->wo, depth, d->cout, alpha, dy, d->cout, w, d->cout, add, dx, depth);
@@ -128,7 +130,7 @@ void drl_conv_gemm_backward_data(drl_real *dx, const drl_real *dy, const drl_rea
 }
 
 void drl_conv_gemm_backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,
-                              const drl_conv_dims *d, size_t n, drl_arena *scratch) {
+                                   const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho;
     if (is_pointwise(d)) {
         drl_gemm(true, false, depth, d->cout, rows * d->wo, alpha, x, depth, dy, d->cout, 1, dw, d->cout);

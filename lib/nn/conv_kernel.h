@@ -1,6 +1,6 @@
 /* Convolution kernels behind one interface: n images of one shard, on one thread. Tensors NHWC, weights (ky, kx, in,
- * out). Zero padding: `pad` rows and columns on top and left; what lies beyond the image at the bottom and right is zero
- * too, as far as the output reaches. */
+ * out). Zero padding: `pad` rows and columns on top and left; what lies beyond the image at the bottom and right is
+ * zero too, as far as the output reaches. */
 #ifndef DRL_NN_CONV_KERNEL_H
 #define DRL_NN_CONV_KERNEL_H
 
@@ -27,12 +27,16 @@ typedef struct drl_conv_dims {
                                   const drl_conv_dims *d, size_t n, drl_arena *scratch);                               \
     size_t prefix##_scratch(const drl_conv_dims *d);
 
-DRL_CONV_KERNEL(drl_conv)        /* the fastest that applies: what the op calls                                       */
-DRL_CONV_KERNEL(drl_conv_gemm)   /* any shape: unrolled images times weights, by OpenBLAS                             */
-DRL_CONV_KERNEL(drl_conv_direct) /* 3x3 kernels (data gradient: stride 1 only): vector code                           */
+DRL_CONV_KERNEL(drl_conv)          /* the fastest that applies: what the op calls                      */
+DRL_CONV_KERNEL(drl_conv_gemm)     /* any shape: unrolled images times weights, by OpenBLAS            */
+DRL_CONV_KERNEL(drl_conv_direct)   /* 3x3 kernels (data gradient: stride 1 only): vector code          */
+DRL_CONV_KERNEL(drl_conv_winograd) /* 3x3 at stride 1 where drl_conv_winograd_applies: fewer products  */
+bool drl_conv_winograd_applies(const drl_conv_dims *d);
 
-/* Whether drl_conv may use the direct kernels; true unless the environment says DRL_CONV=gemm. */
-bool drl_conv_direct_allowed(void);
+/* The most elaborate kernels drl_conv may use: Winograd's, unless the environment says DRL_CONV=gemm or DRL_CONV=direct
+ * (read once). Part of what determines a result's bits. */
+typedef enum drl_conv_level { DRL_CONV_GEMM, DRL_CONV_DIRECT, DRL_CONV_WINOGRAD } drl_conv_level;
+drl_conv_level drl_conv_allowed(void);
 
 /* The plain loops the fast ones are tested against. */
 void drl_conv_forward_ref(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,

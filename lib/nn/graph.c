@@ -134,8 +134,10 @@ void drl_node_param(drl_graph *g, drl_node *node, const char *prefix, const char
     if (drl_graph_failed(g)) return;
     assert(node->n_param < DRL_MAX_PARAM && rank <= 4);
     drl_param p = {.rank = rank, .trained = trained, .layout = layout, .init = init};
-    if (suffix[0]) snprintf(p.name, sizeof p.name, "%s.%s", prefix, suffix);
-    else snprintf(p.name, sizeof p.name, "%s", prefix);
+    if (suffix[0])
+        snprintf(p.name, sizeof p.name, "%s.%s", prefix, suffix);
+    else
+        snprintf(p.name, sizeof p.name, "%s", prefix);
     memcpy(p.shape, shape, rank * sizeof *shape);
     int index;
     if (drl_params_add(g->params, &index, &p, &g->error) == DRL_OK) node->param[node->n_param++] = index;

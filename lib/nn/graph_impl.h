@@ -11,9 +11,9 @@ typedef struct tensor {
     drl_shape shape;
     int producer; /* node index, or -1 for inputs */
     bool want_gradient, output, root, seed;
-    double weight;              /* of a root */
-    bool needs_grad, has_grad;  /* depends on something trained; reaches a root */
-    size_t value_at, grad_at;   /* offsets in a shard's block, in elements */
+    double weight;             /* of a root */
+    bool needs_grad, has_grad; /* depends on something trained; reaches a root */
+    size_t value_at, grad_at;  /* offsets in a shard's block, in elements */
 } tensor;
 
 /* One call of an op's function; a barrier stands between segments. */
@@ -39,8 +39,8 @@ struct drl_graph {
     drl_real *memory;         /* max_shards * block */
     drl_real *shard_grads;    /* max_shards * params->n_value */
     double *partials;
-    drl_op_bufs *bufs; /* n_nodes * max_shards */
-    size_t *saved_at;  /* n_nodes: offset of `saved` in the block */
+    drl_op_bufs *bufs;  /* n_nodes * max_shards */
+    size_t *saved_at;   /* n_nodes: offset of `saved` in the block */
     drl_arena *scratch; /* one per thread */
     size_t n_scratch, scratch_bytes;
     call *forward, *backward;

@@ -6,7 +6,7 @@
 #include "drl/graph.h"
 #include "drl/mem.h"
 
-#define DRL_MAX_IN 4
+#define DRL_MAX_IN    4
 #define DRL_MAX_PARAM 4
 
 /* What a call sees of the run. */
@@ -48,9 +48,10 @@ typedef struct drl_op_type {
 
 /* Settings of all ops in one place; each op says which it uses. */
 typedef struct drl_op_cfg {
-    size_t k, stride, pad, groups, heads; /* kernel size, stride, zero rows/columns on the left and top; groups; heads */
-    bool relu, silu, training;            /* fused activation; statistics of the batch                                */
-    double eps, momentum, p, scale;       /* p: dropout rate; scale: of the result                                    */
+    size_t k, stride, pad, groups,
+        heads;                      /* kernel size, stride, zero rows/columns on the left and top; groups; heads */
+    bool relu, silu, training;      /* fused activation; statistics of the batch                                */
+    double eps, momentum, p, scale; /* p: dropout rate; scale: of the result                                    */
     int mode;
     uint32_t stream; /* sub-stream of random draws */
 } drl_op_cfg;
@@ -59,7 +60,7 @@ typedef struct drl_node {
     const drl_op_type *type;
     drl_op_cfg cfg;
     int n_in, in[DRL_MAX_IN], out, n_param, param[DRL_MAX_PARAM];
-    unsigned stops; /* bit i: no gradient flows to input i (targets, masks, factors) */
+    unsigned stops;               /* bit i: no gradient flows to input i (targets, masks, factors) */
     drl_shape xs[DRL_MAX_IN], ys; /* shapes of the inputs and the output, per image */
     size_t saved_per_image, saved_per_shard;
     size_t partials;      /* doubles a shard contributes to the whole-batch part */
@@ -84,7 +85,8 @@ const drl_graph_cfg *drl_graph_config(const drl_graph *g);
 /* A number that no other node of this graph has: names random draws. */
 uint32_t drl_graph_next_stream(drl_graph *g);
 
-/* ---- For kernels: sums whose order is fixed and which compilers turn into vector code ----------------------------- */
+/* ---- For kernels: sums whose order is fixed and which compilers turn into vector code -----------------------------
+ */
 
 #define DRL_LANES 16
 

@@ -82,7 +82,7 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
         if (nd->cfg.relu)
             for (size_t c = 0; c < C; c++) {
                 drl_real a = slope[c] * (x[c] - mean[c]) + bias[c];
-                y[c] = a > 0 ? a : 0;
+                y[c] = a < 0 ? 0 : a; /* NaN stays NaN, for the trainer to find */
             }
         else
             for (size_t c = 0; c < C; c++) y[c] = slope[c] * (x[c] - mean[c]) + bias[c];

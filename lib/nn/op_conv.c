@@ -9,7 +9,7 @@
 enum { HAS_ADDEND = 1, HAS_RESIDUAL = 2 };
 
 static drl_conv_dims dims_of(const drl_node *nd) {
-    return (drl_conv_dims){nd->xs[0].h, nd->xs[0].w, nd->xs[0].c, nd->ys.h,      nd->ys.w,
+    return (drl_conv_dims){nd->xs[0].h, nd->xs[0].w, nd->xs[0].c,    nd->ys.h,   nd->ys.w,
                            nd->ys.c,    nd->cfg.k,   nd->cfg.stride, nd->cfg.pad};
 }
 
@@ -36,7 +36,8 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
         for (size_t p = 0; p < pixels; p++, y += C) {
             if (r)
                 for (size_t c = 0; c < C; c++) y[c] = start[c] + scale * r[p * C + c];
-            else memcpy(y, start, C * sizeof *y);
+            else
+                memcpy(y, start, C * sizeof *y);
         }
     }
     drl_conv_dims d = dims_of(nd);

@@ -74,8 +74,8 @@ drl_tensor drl_op_mask(drl_graph *g, drl_tensor x, drl_tensor mask, double p) {
     if (drl_graph_failed(g)) return -1;
     drl_shape a = drl_graph_shape(g, x), b = drl_graph_shape(g, mask);
     if (memcmp(&a, &b, sizeof a) != 0 || !(p >= 0 && p < 1))
-        return drl_graph_fail(g, DRL_ERR_SHAPE, "mask: %zux%zux%zu for a %zux%zux%zu image, rate %g", b.h, b.w, b.c, a.h,
-                              a.w, a.c, p);
+        return drl_graph_fail(g, DRL_ERR_SHAPE, "mask: %zux%zux%zu for a %zux%zux%zu image, rate %g", b.h, b.w, b.c,
+                              a.h, a.w, a.c, p);
     drl_node nd = {.type = &mask_type, .in = {x, mask}, .n_in = 2, .stops = 1u << 1, .cfg = {.p = p}};
     return drl_graph_append(g, &nd, drl_graph_shape(g, x), NULL);
 }

@@ -70,12 +70,14 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
 }
 
 /* da of one image, the gradient with respect to the normalised and scaled value. */
-static void upstream(drl_real *restrict da, const drl_node *nd, const drl_real *restrict x,
-                     const drl_real *restrict dy, const drl_real *restrict slope, const drl_real *restrict mean,
-                     const drl_real *restrict bias, size_t image, const drl_run *run) {
+static void upstream(drl_real *restrict da, const drl_node *nd, const drl_real *restrict x, const drl_real *restrict dy,
+                     const drl_real *restrict slope, const drl_real *restrict mean, const drl_real *restrict bias,
+                     size_t image, const drl_run *run) {
     size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, size = pixels * C;
-    if (nd->cfg.p > 0) drl_dropout_apply(da, dy, false, size, image * size, nd->cfg.p, nd->cfg.stream, run);
-    else memcpy(da, dy, size * sizeof *da);
+    if (nd->cfg.p > 0)
+        drl_dropout_apply(da, dy, false, size, image * size, nd->cfg.p, nd->cfg.stream, run);
+    else
+        memcpy(da, dy, size * sizeof *da);
     if (!nd->cfg.silu) return;
     for (size_t p = 0; p < pixels; p++)
         for (size_t c = 0; c < C; c++) da[p * C + c] *= drl_dsilu1(slope[c] * (x[p * C + c] - mean[c]) + bias[c]);
@@ -86,7 +88,8 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, size = pixels * C, width = C / nd->cfg.groups;
     drl_real *slope = drl_arena_take(run->scratch, C * sizeof *slope);
     drl_real *restrict da = drl_arena_take(run->scratch, size * sizeof *da);
-    drl_real *restrict k0 = drl_arena_take(run->scratch, 3 * C * sizeof *k0), *restrict k1 = k0 + C, *restrict k2 = k1 + C;
+    drl_real *restrict k0 = drl_arena_take(run->scratch, 3 * C * sizeof *k0), *restrict k1 = k0 + C,
+                       *restrict k2 = k1 + C;
     double *sums = drl_arena_take(run->scratch, 2 * C * sizeof *sums), *dots = sums + C;
     for (size_t n = 0; n < run->n; n++) {
         const drl_real *restrict x = b->x[0] + n * size, *restrict saved = b->saved + n * 2 * C, *restrict w = b->w[0];
@@ -103,7 +106,8 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
         /* dx = k0 da + k1 (x - mean) + k2 */
         for (size_t g = 0; g < nd->cfg.groups; g++) {
             double A = 0, B = 0, m = (double)(pixels * width);
-            for (size_t c = g * width; c < (g + 1) * width; c++) A += (double)w[c] * sums[c], B += (double)w[c] * dots[c];
+            for (size_t c = g * width; c < (g + 1) * width; c++)
+                A += (double)w[c] * sums[c], B += (double)w[c] * dots[c];
             for (size_t c = g * width; c < (g + 1) * width; c++) {
                 double rstd = (double)saved[c];
                 k0[c] = (drl_real)(rstd * (double)w[c]);

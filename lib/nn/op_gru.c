@@ -19,7 +19,8 @@ static drl_real *block(const drl_node *nd, const drl_op_bufs *b, const drl_run *
     return b->saved + (t * 5 + (size_t)which) * run->shard_size * nd->ys.c;
 }
 
-/* One step: a = x W^T + b, c = h V^T + c, then the gates. h is read from block 4 and the new state written to `next`. */
+/* One step: a = x W^T + b, c = h V^T + c, then the gates. h is read from block 4 and the new state written to `next`.
+ */
 static void step(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, size_t t, drl_real *next) {
     size_t H = nd->ys.c, T = nd->xs[0].h, D = nd->xs[0].c;
     drl_real *a = drl_arena_take(run->scratch, 2 * run->n * 3 * H * sizeof *a), *c = a + run->n * 3 * H;
@@ -46,8 +47,10 @@ static void step(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, s
 static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
     size_t H = nd->ys.c, T = nd->xs[0].h;
-    if (nd->n_in == 2) memcpy(block(nd, b, run, 0, 4), b->x[1], run->n * H * sizeof(drl_real));
-    else memset(block(nd, b, run, 0, 4), 0, run->n * H * sizeof(drl_real));
+    if (nd->n_in == 2)
+        memcpy(block(nd, b, run, 0, 4), b->x[1], run->n * H * sizeof(drl_real));
+    else
+        memset(block(nd, b, run, 0, 4), 0, run->n * H * sizeof(drl_real));
     for (size_t t = 0; t < T; t++) {
         size_t mark = drl_arena_mark(run->scratch);
         step(nd, b, run, t, t + 1 < T ? block(nd, b, run, t + 1, 4) : b->y);
@@ -93,8 +96,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
         step_backward(nd, b, run, t, dh);
         drl_arena_release(run->scratch, mark);
     }
-    for (size_t i = 0; nd->n_in == 2 && b->dx[1] && i < size; i++)
-        b->dx[1][i] = (b->add[1] ? b->dx[1][i] : 0) + dh[i];
+    for (size_t i = 0; nd->n_in == 2 && b->dx[1] && i < size; i++) b->dx[1][i] = (b->add[1] ? b->dx[1][i] : 0) + dh[i];
 }
 
 static const drl_op_type gru_type = {"gru", 1, 1, 1u << 0, forward, backward};
@@ -111,7 +113,10 @@ drl_tensor drl_op_gru(drl_graph *g, drl_tensor x, drl_tensor h0, const char *nam
     const struct {
         const char *suffix;
         size_t rank, shape[2];
-    } params[4] = {{"weight_ih", 2, {gates, s.c}}, {"weight_hh", 2, {gates, hidden}}, {"bias_ih", 1, {gates, 0}}, {"bias_hh", 1, {gates, 0}}};
+    } params[4] = {{"weight_ih", 2, {gates, s.c}},
+                   {"weight_hh", 2, {gates, hidden}},
+                   {"bias_ih", 1, {gates, 0}},
+                   {"bias_hh", 1, {gates, 0}}};
     for (int i = 0; i < 4; i++) {
         snprintf(full, sizeof full, "%s%s", name, params[i].suffix);
         drl_node_param(g, &nd, full, "", params[i].rank, params[i].shape, true, DRL_LAYOUT_PLAIN, init);

@@ -143,10 +143,10 @@ static void cross_entropy_backward(const drl_node *nd, const drl_op_bufs *b, con
 
 static const drl_op_type dsm_type = {"dsm_loss", 1, 1, 15u, dsm_forward, dsm_backward};
 static const drl_op_type l1_type = {"l1", 1, 1, 1u, l1_forward, l1_backward};
-static const drl_op_type reparameterise_type = {"reparameterise", 1, 1, 3u, reparameterise_forward,
+static const drl_op_type reparameterise_type = {"reparameterise",       1, 1, 3u, reparameterise_forward,
                                                 reparameterise_backward};
 static const drl_op_type kl_type = {"kl", 1, 1, 1u, kl_forward, kl_backward};
-static const drl_op_type cross_entropy_type = {"cross_entropy", 1, 1, 3u, cross_entropy_forward,
+static const drl_op_type cross_entropy_type = {"cross_entropy",       1, 1, 3u, cross_entropy_forward,
                                                cross_entropy_backward};
 
 static const drl_shape scalar = {1, 1, 1};
@@ -158,7 +158,8 @@ static bool is_scalar(const drl_graph *g, drl_tensor t) {
 drl_tensor drl_op_dsm_loss(drl_graph *g, drl_tensor score, drl_tensor noise, drl_tensor s, drl_tensor weight) {
     drl_shape a = drl_graph_shape(g, score), b = drl_graph_shape(g, noise);
     if (memcmp(&a, &b, sizeof a) != 0 || !is_scalar(g, s) || !is_scalar(g, weight))
-        return drl_graph_fail(g, DRL_ERR_SHAPE, "dsm_loss: score and noise differ in shape, or s, weight are no scalars");
+        return drl_graph_fail(g, DRL_ERR_SHAPE,
+                              "dsm_loss: score and noise differ in shape, or s, weight are no scalars");
     drl_node nd = {.type = &dsm_type, .in = {score, noise, s, weight}, .n_in = 4, .stops = 14u};
     return drl_graph_append(g, &nd, scalar, NULL);
 }

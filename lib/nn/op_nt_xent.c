@@ -12,7 +12,8 @@
 #include "drl/ops.h"
 #include "nn/op.h"
 
-/* A shard's partials: unit rows of z1 and of z2, (2, shard, d), then per row: length, log-sum, upstream: (3, 2, shard). */
+/* A shard's partials: unit rows of z1 and of z2, (2, shard, d), then per row: length, log-sum, upstream: (3, 2, shard).
+ */
 static double *unit_row(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, size_t i) {
     size_t N = run->batch, half = i / N, n = i % N, s = n / run->shard_size, d = nd->xs[0].c;
     return b->partial + s * nd->partials + (half * run->shard_size + n % run->shard_size) * d;
@@ -65,7 +66,8 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
 }
 
 /* du (d) of row i, then dz into dx. */
-static void row_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, size_t i, drl_real *dx, bool add) {
+static void row_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, size_t i, drl_real *dx,
+                         bool add) {
     size_t N = run->batch, d = nd->xs[0].c;
     double *du = drl_arena_take(run->scratch, d * sizeof *du), along = 0, *u = unit_row(nd, b, run, i);
     memset(du, 0, d * sizeof *du);
@@ -87,8 +89,10 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     for (size_t n = 0; n < run->n; n++)
         for (size_t half = 0; half < 2; half++) {
             size_t i = half * N + run->first + n, mark = drl_arena_mark(run->scratch);
-            if (phase == 0) *row_value(nd, b, run, i, UPSTREAM) = (double)b->dy[n] / 2;
-            else if (b->dx[half]) row_backward(nd, b, run, i, b->dx[half] + n * d, b->add[half]);
+            if (phase == 0)
+                *row_value(nd, b, run, i, UPSTREAM) = (double)b->dy[n] / 2;
+            else if (b->dx[half])
+                row_backward(nd, b, run, i, b->dx[half] + n * d, b->add[half]);
             drl_arena_release(run->scratch, mark);
         }
 }

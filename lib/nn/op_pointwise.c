@@ -9,12 +9,12 @@ static size_t elements(const drl_node *nd, const drl_run *run) {
     return run->n * drl_shape_size(nd->ys);
 }
 
-/* y = max(x, 0);  dx (+)= dy where x > 0 */
+/* y = max(x, 0), NaN for NaN;  dx (+)= dy where x > 0 */
 static void relu_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
     drl_real *restrict y = b->y;
     const drl_real *restrict x = b->x[0];
-    for (size_t i = 0; i < elements(nd, run); i++) y[i] = x[i] > 0 ? x[i] : 0;
+    for (size_t i = 0; i < elements(nd, run); i++) y[i] = x[i] < 0 ? 0 : x[i];
 }
 
 static void relu_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {

@@ -55,8 +55,7 @@ static void up_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *
 static void up_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
     size_t in = drl_shape_size(nd->xs[0]), out = drl_shape_size(nd->ys);
-    for (size_t n = 0; b->dx[0] && n < run->n; n++)
-        shrink(b->dx[0] + n * in, b->dy + n * out, nd->xs[0], 1, b->add[0]);
+    for (size_t n = 0; b->dx[0] && n < run->n; n++) shrink(b->dx[0] + n * in, b->dy + n * out, nd->xs[0], 1, b->add[0]);
 }
 
 /* y[n,c] = mean over pixels;  dx (+)= dy / pixels */

@@ -18,8 +18,10 @@ drl_status drl_optim_init(drl_optim *o, const drl_optim_cfg *cfg, const drl_real
     drl_status st = drl_alloc(&o->m, n, sizeof *o->m, "optimiser state", err);
     if (st == DRL_OK) st = drl_alloc(&o->v, n, sizeof *o->v, "optimiser state", err);
     if (st == DRL_OK) st = drl_alloc(&o->ema, n, sizeof *o->ema, "moving average", err);
-    if (st == DRL_OK) memcpy(o->ema, params, n * sizeof *params);
-    else drl_optim_free(o);
+    if (st == DRL_OK)
+        memcpy(o->ema, params, n * sizeof *params);
+    else
+        drl_optim_free(o);
     return st;
 }
 
@@ -84,8 +86,10 @@ static void step_block(void *arg, size_t block, size_t member) {
     (void)member;
     const step_arg *a = arg;
     size_t from = block * BLOCK, to = from + BLOCK < a->o->n ? from + BLOCK : a->o->n;
-    if (a->o->cfg.kind == DRL_ADAM) adam_block(a, from, to);
-    else sgd_block(a, from, to);
+    if (a->o->cfg.kind == DRL_ADAM)
+        adam_block(a, from, to);
+    else
+        sgd_block(a, from, to);
     if (a->o->cfg.ema <= 0) return;
     /* ema -= (1 - d) (ema - p) */
     const drl_real weight = (drl_real)(1 - a->decay), *restrict p = a->p;

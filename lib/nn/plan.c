@@ -11,9 +11,9 @@
 #include <string.h>
 
 typedef struct interval {
-    size_t size;       /* elements, rounded up to keep alignment */
-    int from, to;      /* inclusive */
-    size_t *at;        /* receives the place */
+    size_t size;  /* elements, rounded up to keep alignment */
+    int from, to; /* inclusive */
+    size_t *at;   /* receives the place */
 } interval;
 
 /* Whether the node's gradient reaches its input k, given that the input needs one. */
@@ -229,16 +229,18 @@ drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err) {
     g->n_scratch = st == DRL_OK ? threads : 0;
     for (size_t t = 0; st == DRL_OK && t < threads; t++)
         st = drl_arena_init(&g->scratch[t], g->scratch_bytes, "scratch", err);
-    if (st == DRL_OK) schedule(g);
-    else drl_graph_unplan(g);
+    if (st == DRL_OK)
+        schedule(g);
+    else
+        drl_graph_unplan(g);
     return st;
 }
 
 void drl_graph_unplan(drl_graph *g) {
     for (size_t t = 0; t < g->n_scratch; t++) drl_arena_free(&g->scratch[t]); /* the team may be gone by now */
     g->n_scratch = 0;
-    void **owned[] = {(void **)&g->memory,   (void **)&g->shard_grads, (void **)&g->partials, (void **)&g->bufs,
-                      (void **)&g->saved_at, (void **)&g->scratch,     (void **)&g->forward,  (void **)&g->backward,
+    void **owned[] = {(void **)&g->memory,     (void **)&g->shard_grads, (void **)&g->partials, (void **)&g->bufs,
+                      (void **)&g->saved_at,   (void **)&g->scratch,     (void **)&g->forward,  (void **)&g->backward,
                       (void **)&g->block_norm, (void **)&g->profile};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         drl_free(*owned[i]);

@@ -107,8 +107,7 @@ void drl_graph_read(const drl_graph *g, drl_tensor t, drl_real *out) {
 
 double drl_graph_mean(const drl_graph *g, drl_tensor t) {
     double sum = 0;
-    for (size_t i = 0; i < g->n; i++)
-        sum += (double)drl_graph_value(g, t, i / g->cfg.shard)[i % g->cfg.shard];
+    for (size_t i = 0; i < g->n; i++) sum += (double)drl_graph_value(g, t, i / g->cfg.shard)[i % g->cfg.shard];
     return sum / (double)g->n;
 }
 
@@ -144,7 +143,8 @@ double drl_graph_collect(drl_graph *g, drl_real *gradient) {
     return total;
 }
 
-/* ---- What it costs ------------------------------------------------------------------------------------------------ */
+/* ---- What it costs ------------------------------------------------------------------------------------------------
+ */
 
 drl_graph_stats drl_graph_get_stats(const drl_graph *g) {
     drl_graph_stats s = {.nodes = g->n_nodes};

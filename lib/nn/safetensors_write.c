@@ -1,17 +1,13 @@
-/* Writing safetensors files (drl/safetensors.h): all tensors in the order they were added, back to back; to a temporary
- * name beside the file, then fsync and rename, so that a crash leaves the old file or the new one.   [vectors, 1] */
-#define _POSIX_C_SOURCE 200809L
+/* Writing safetensors files (drl/safetensors.h): all tensors in the order they were added, back to back.
+ *                                                                                                     [vectors, 1] */
 #include <cjson/cJSON.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "drl/file.h"
 #include "drl/mem.h"
 #include "drl/safetensors.h"
-#include "drl/temporary.h"
 #include "nn/safetensors_dtype.h"
 
 #define METADATA "__metadata__"
@@ -103,50 +99,26 @@ drl_status drl_st_add_metadata(drl_st_writer *w, const char *key, const char *va
     return DRL_OK;
 }
 
-/* Length, header padded with spaces to a multiple of 8, data. */
-static bool write_all(const drl_st_writer *w, const char *text, FILE *f) {
+/* Length, header padded with spaces to a multiple of 8, data. The file remembers a failure until it is committed. */
+static void write_all(const drl_st_writer *w, const char *text, FILE *f) {
     size_t length = strlen(text), padded = (length + 7) / 8 * 8;
     unsigned char raw[8];
     for (int i = 0; i < 8; i++) raw[i] = (unsigned char)((uint64_t)padded >> (8 * i));
-    bool ok = fwrite(raw, 1, 8, f) == 8 && fwrite(text, 1, length, f) == length;
-    ok = ok && fwrite("        ", 1, padded - length, f) == padded - length;
-    for (size_t i = 0; ok && i < w->n; i++) ok = fwrite(w->list[i].data, 1, w->list[i].bytes, f) == w->list[i].bytes;
-    return ok && fflush(f) == 0 && fsync(fileno(f)) == 0;
-}
-
-/* The rename itself reaches the disk with the directory. A file system that cannot sync directories is left alone. */
-static void sync_directory(const char *path) {
-    char directory[4096];
-    const char *slash = strrchr(path, '/');
-    snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
-    int fd = open(directory, O_RDONLY | O_DIRECTORY);
-    if (fd < 0) return;
-    fsync(fd);
-    close(fd);
-}
-
-static drl_status write_file(const drl_st_writer *w, const char *text, const char *path, drl_err *err) {
-    char temporary[4096];
-    if (!drl_temporary_name(temporary, sizeof temporary, path))
-        return drl_fail(err, DRL_ERR_IO, "%s: the name is too long", path);
-    FILE *f = fopen(temporary, "wb");
-    if (!f) return drl_fail(err, DRL_ERR_IO, "%s: cannot write: %s", temporary, strerror(errno));
-    bool ok = write_all(w, text, f);
-    int why = errno;
-    if (fclose(f) != 0 && ok) ok = false, why = errno;
-    if (ok && rename(temporary, path) != 0) ok = false, why = errno;
-    if (!ok) {
-        remove(temporary);
-        return drl_fail(err, DRL_ERR_IO, "%s: cannot write: %s", path, strerror(why));
-    }
-    sync_directory(path);
-    return DRL_OK;
+    fwrite(raw, 1, 8, f);
+    fwrite(text, 1, length, f);
+    fwrite("        ", 1, padded - length, f);
+    for (size_t i = 0; i < w->n && !ferror(f); i++) fwrite(w->list[i].data, 1, w->list[i].bytes, f);
 }
 
 drl_status drl_st_write(const drl_st_writer *w, const char *path, drl_err *err) {
     char *text = cJSON_PrintUnformatted(w->header);
     if (!text) return drl_fail(err, DRL_ERR_MEMORY, "%s: header", path);
-    drl_status st = write_file(w, text, path, err);
+    drl_new_file file;
+    drl_status st = drl_new_file_open(&file, path, err);
+    if (st == DRL_OK) {
+        write_all(w, text, file.f);
+        st = drl_new_file_commit(&file, err);
+    }
     cJSON_free(text);
     return st;
 }

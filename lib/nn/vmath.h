@@ -6,12 +6,13 @@
 
 #include "drl/real.h"
 
-/* e^x. Float: x = n ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor polynomial of degree 7 (error below 1e-8 there), 2^n put
- * together from its bits; arguments are clamped to the normal range, so the result is never 0 or infinite. Relative
- * error below 2e-7 (tested over the whole range). Double: the C library's. NaN gives NaN. */
+/* e^x. Float: x = n ln 2 + r, |r| <= ln 2 / 2, e^r by its Taylor polynomial of degree 7 (error below 1e-8 there), 2^n
+ * put together from its bits; arguments are clamped to the normal range, so the result is never 0 or infinite. Relative
+ * error below 2e-7 (tested over the whole range). Double: the C library's,
+ * clamped likewise. NaN gives NaN. */
 static inline drl_real drl_exp(drl_real x) {
 #ifdef DRL_F64
-    return exp(x);
+    return exp(x < -700 ? -700 : x > 700 ? 700 : x);
 #else
     x = x < -87.0f ? -87.0f : x;
     x = x > 88.0f ? 88.0f : x;
@@ -44,10 +45,10 @@ static inline drl_real drl_silu1(drl_real x) {
     return x / (1 + drl_exp(-x));
 }
 
-/* silu'(x) = s (1 + x (1 - s)), s = sigmoid(x) */
+/* silu'(x) = s (1 + x (1 - s)), s = sigmoid(x); 1 - s = e s with e = exp(-x) loses no digits for large x */
 static inline drl_real drl_dsilu1(drl_real x) {
-    drl_real s = drl_sigmoid(x);
-    return s * (1 + x * (1 - s));
+    drl_real e = drl_exp(-x), s = 1 / (1 + e);
+    return s * (1 + x * (e * s));
 }
 
 #endif

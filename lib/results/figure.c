@@ -11,11 +11,9 @@
 #include <unistd.h>
 
 #include "drl/config.h"
+#include "drl/file.h"
 #include "drl/results.h"
-#include "drl/temporary.h"
 #include "results/gnuplot.h"
-
-#define PATH_SIZE 4096
 
 /* ---- Curves ------------------------------------------------------------------------------------------------------ */
 
@@ -148,7 +146,7 @@ drl_status drl_figure(const char *script, const char *data_file, const char *tit
     static const char *const suffixes[] = {".svg", ".png"};
     const char *plots = getenv("DRL_PLOTS_DIR");
     if (!plots || !plots[0]) plots = DRL_SOURCE_DIR "/plots";
-    char path[PATH_SIZE], temporary[PATH_SIZE], from[2][PATH_SIZE + 8], to[2][PATH_SIZE + 8];
+    char path[DRL_PATH_MAX], temporary[DRL_PATH_MAX], from[2][DRL_PATH_MAX + 8], to[2][DRL_PATH_MAX + 8];
     int n = snprintf(path, sizeof path, "%s/%s.gp", plots, script);
     if (n < 0 || (size_t)n >= sizeof path || !drl_temporary_name(temporary, sizeof temporary, out_stem))
         return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", out_stem);

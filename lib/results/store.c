@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "drl/mem.h"
+#include "drl/file.h"
 #include "drl/results.h"
 
 #define APPLICATION_ID 0x44524c31 /* "DRL1" */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "drl/mem.h"
+#include "drl/file.h"
 #include "drl/results.h"
 
 /* Texts are kept in one growing list: title, head, then rows * columns cells; notes apart. */
@@ -145,7 +146,8 @@ static const char *cell(const drl_table *t, size_t row, size_t column) {
     return t->cells.v[row * t->columns + column];
 }
 
-/* Whether a column goes to the right: every cell below its head starts as a number does, or stands for a missing one. */
+/* Whether a column goes to the right: every cell below its head starts as a number does, or stands for a missing one.
+ */
 static bool is_numeric(const drl_table *t, size_t column) {
     size_t rows = t->cells.n / t->columns;
     for (size_t r = 1; r < rows; r++) {
@@ -166,7 +168,8 @@ static void write_markdown(FILE *f, const drl_table *t) {
             put_escaped(f, cell(t, r, c), markdown);
         }
         fputs(" |\n", f);
-        for (size_t c = 0; r == 0 && c < t->columns; c++) fprintf(f, "%s %s |", c ? "" : "|", is_numeric(t, c) ? "---:" : "---");
+        for (size_t c = 0; r == 0 && c < t->columns; c++)
+            fprintf(f, "%s %s |", c ? "" : "|", is_numeric(t, c) ? "---:" : "---");
         if (r == 0) fputc('\n', f);
     }
     for (size_t i = 0; i < t->notes.n; i++) {

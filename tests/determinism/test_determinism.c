@@ -318,16 +318,13 @@ static void damage_is_refused(void **state) {
     bad[size / 2] ^= 0x10;
     assert_refused_checkpoint(out, bad, size, "digest");
 
-    /* a NaN, a file of the format before the digest: the number itself is named */
+    /* a NaN among the numbers */
     memcpy(bad, good, size);
-    char *format = memmem(bad, size, "drl-checkpoint-2", 16);
-    assert_non_null(format);
-    format[15] = '1';
     uint64_t header;
     memcpy(&header, bad, 8);
     float nan = NAN;
     memcpy(bad + 8 + header + 4096, &nan, 4);
-    assert_refused_checkpoint(out, bad, size, "not finite");
+    assert_refused_checkpoint(out, bad, size, "digest");
 
     /* another seed's */
     succeed(in_dir("two"), "1", (const char *const[]){"--seeds=2", "--set=eval.references=no", NULL}, &o);

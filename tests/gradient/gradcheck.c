@@ -325,7 +325,7 @@ static void draw_all(check *k) {
 
 static void list_targets(check *k) {
     drl_err err;
-    char name[16];
+    char name[24];
     must(drl_alloc(&k->targets, GC_MAX_IN + k->params.n, sizeof *k->targets, "targets", &err), &err);
     for (int i = 0; i < GC_MAX_IN; i++) {
         snprintf(name, sizeof name, "[input %d]", i);

@@ -18,6 +18,13 @@ static drl_tensor attention(gc_build *b) {
     return drl_attention_block(b->g, b->in[0], "attn");
 }
 
+/* in: a sequence; arg: heads, hidden units (0: attention alone) */
+static drl_tensor transformer(gc_build *b) {
+    size_t heads = (size_t)b->arg[0], hidden = (size_t)b->arg[1];
+    if (hidden == 0) return drl_self_attention(b->g, b->in[0], "tr.", heads);
+    return drl_transformer_block(b->g, b->in[0], "tr.", heads, hidden);
+}
+
 /* arg: frequencies, time map */
 static drl_tensor time_embedding(gc_build *b) {
     return drl_time_embedding(b->g, b->in[0], "time", (size_t)b->arg[0], (drl_time_map)b->arg[1]);
@@ -83,6 +90,8 @@ static const gc_case cases[] = {
     {.name = "res block, down", .build = res, .arg = {4, 'd', 0.2}, .in = {{{4, 2, 4}}, {{1, 1, 3}}}},
     {.name = "res block, up", .build = res, .arg = {4, 'u', 0.2}, .in = {{{1, 3, 8}}, {{1, 1, 3}}}},
     {.name = "attention block", .build = attention, .in = {{{3, 2, 8}}}},
+    {.name = "self-attention", .build = transformer, .arg = {2}, .in = {{{5, 1, 6}}}},
+    {.name = "transformer block", .build = transformer, .arg = {2, 7}, .in = {{{5, 1, 6}}}},
     {.name = "time embedding, VE", .build = time_embedding, .arg = {3, DRL_TIME_VE}, .in = {TIME}},
     {.name = "time embedding, VP", .build = time_embedding, .arg = {2, DRL_TIME_VP}, .in = {TIME}},
     {.name = "time embedding, label", .build = time_embedding, .arg = {2, DRL_TIME_LOG_LABEL}, .in = {TIME}},

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "drl/file.h"
 #include "drl/results.h"
 
 static char dir[] = "/tmp/drl_figure_XXXXXX";

@@ -260,7 +260,7 @@ static void a_checkpoint_brings_everything_back(void **state) {
     assert_int_equal(drl_checkpoint_read(b, dir, &found, &err), DRL_OK);
     assert_false(found);
     for (int i = 0; i < 52; i++) step(a); /* one entry of the loss history, and a part of the next */
-    if (drl_checkpoint_write(a, dir, &err) != DRL_OK) fail_msg("%s", err.message);
+    if (drl_checkpoint_write(a, dir, NULL, &err) != DRL_OK) fail_msg("%s", err.message);
     for (int i = 0; i < 2; i++) step(b);
     if (drl_checkpoint_read(b, dir, &found, &err) != DRL_OK) fail_msg("%s", err.message);
     assert_true(found);
@@ -299,7 +299,7 @@ static void training_time_adds_up(void **state) {
     drl_model *m = open_model(SETS("train.steps=6"), 1);
     m->train_seconds = 100; /* as if earlier processes had taken that long */
     for (int i = 0; i < 3; i++) step(m);
-    assert_int_equal(drl_checkpoint_write(m, dir, NULL), DRL_OK);
+    assert_int_equal(drl_checkpoint_write(m, dir, NULL, NULL), DRL_OK);
     drl_model_close(m);
     double seconds[2];
     for (int k = 0; k < 2; k++) {

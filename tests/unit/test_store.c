@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drl/file.h"
 #include "drl/results.h"
 
 static char dir[] = "/tmp/drl_store_XXXXXX";

@@ -12,7 +12,7 @@
 #include "drl/real.h"
 
 #define DRL_MAX_CHANNELS 4
-#define DRL_MAX_FACTORS 8
+#define DRL_MAX_FACTORS  8
 
 typedef enum drl_split { DRL_SPLIT_TRAIN, DRL_SPLIT_TEST, DRL_SPLITS } drl_split;
 
@@ -46,14 +46,14 @@ typedef struct drl_dataset_cfg {
                              sides (28 -> 32: 2 each), synthetic ones are drawn at it; 0: 32                     */
     size_t train_limit, test_limit; /* at most so many images of a split, the first ones; 0: all (synthetic:
                                        4096 and 1024)                                                            */
-    uint64_t seed;        /* synthetic datasets only                                                             */
+    uint64_t seed; /* synthetic datasets only                                                             */
 } drl_dataset_cfg;
 
 /* Reads or draws a dataset. The caller owns *ds and frees it with drl_dataset_free. A source that is missing,
  * truncated, of the wrong magic, with dimensions that do not match its size, or with a label out of range is refused
  * with one line that names file and member, and nothing is left allocated. Fashion-MNIST is looked for in data_dir,
- * data_dir/fashion-mnist, $DRL_DATA_DIR, $DRL_DATA_DIR/fashion-mnist and the place of Debian's package, instead of which
- * $DRL_SYSTEM_DATA_DIR may name another. */
+ * data_dir/fashion-mnist, $DRL_DATA_DIR, $DRL_DATA_DIR/fashion-mnist and the place of Debian's package, instead of
+ * which $DRL_SYSTEM_DATA_DIR may name another. */
 drl_status drl_dataset_open(drl_dataset **ds, const drl_dataset_cfg *cfg, drl_err *err);
 void drl_dataset_free(drl_dataset *ds);
 

@@ -39,7 +39,6 @@ drl_status drl_fail(drl_err *err, drl_status status, const char *fmt, ...) __att
 
 /* Adds context in front of the message err already holds ("archive.tar.gz: member x: ...") and returns
  * err->status; `status` is returned where err is NULL. Each level adds where it was. */
-drl_status drl_err_context(drl_err *err, drl_status status, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+drl_status drl_err_context(drl_err *err, drl_status status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

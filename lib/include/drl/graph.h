@@ -29,13 +29,13 @@ typedef struct drl_shape {
 } drl_shape;
 
 typedef struct drl_graph_cfg {
-    size_t batch;   /* most images a run may have                                               */
-    size_t shard;   /* images in a shard (0: 16)                                                */
-    bool training;  /* batch normalisation by batch statistics, dropout on                      */
-    bool backward;  /* gradients will be asked for                                              */
-    bool keep;      /* keep every tensor and gradient readable after a run (tests; more memory) */
-    bool unfused;   /* emit norm, activation and dropout as separate nodes (tests)              */
-    uint64_t seed;  /* of dropout                                                               */
+    size_t batch;  /* most images a run may have                                               */
+    size_t shard;  /* images in a shard (0: 16)                                                */
+    bool training; /* batch normalisation by batch statistics, dropout on                      */
+    bool backward; /* gradients will be asked for                                              */
+    bool keep;     /* keep every tensor and gradient readable after a run (tests; more memory) */
+    bool unfused;  /* emit norm, activation and dropout as separate nodes (tests)              */
+    uint64_t seed; /* of dropout                                                               */
 } drl_graph_cfg;
 
 drl_status drl_graph_new(drl_graph **g, const drl_graph_cfg *cfg, drl_params *params, drl_err *err);
@@ -65,7 +65,8 @@ void drl_graph_seed(drl_graph *g, drl_tensor t);
 drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err);
 
 /* Called once per shard, on the thread that runs it, before the shard's first op: writes the inputs (and seeds) of
- * images first .. first + n - 1 of the batch, through drl_graph_value(g, t, shard) / drl_graph_gradient(g, t, shard). */
+ * images first .. first + n - 1 of the batch, through drl_graph_value(g, t, shard) / drl_graph_gradient(g, t, shard).
+ */
 typedef void (*drl_fill_fn)(void *arg, size_t shard, size_t first, size_t n);
 
 /* Forward, and backward where asked, for n images (1 <= n <= batch). step names the dropout draws. */

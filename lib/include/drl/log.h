@@ -21,7 +21,7 @@ typedef struct drl_progress {
     char label[96];
     size_t total, first; /* steps in all; step at which this process started          */
     double started, shown, plain_seconds;
-    double items;        /* images seen since start, for the rate                     */
+    double items; /* images seen since start, for the rate                     */
     bool terminal;
 } drl_progress;
 

@@ -112,6 +112,7 @@ drl_status drl_model_step(drl_model *m, double *loss, drl_err *err);
  * bits are those of an uninterrupted run. A damaged checkpoint, or one of another model, is refused. */
 typedef struct drl_train_run {
     const char *dir, *label;
+    const char *provenance; /* a JSON object for checkpoint.json; NULL: none */
     double checkpoint_seconds;
     bool resume;
     double seconds, images_per_second; /* out: of all steps so far, earlier processes included; 0: not known */
@@ -119,7 +120,8 @@ typedef struct drl_train_run {
 drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err);
 
 /* Opens a model and trains it in OUT/models/METHOD-DATASET-KEY, where experiments of the same OUT find and share it: a
- * finished one is only loaded. label names it in the progress line. run's other fields as above; run->dir is not used. */
+ * finished one is only loaded. label names it in the progress line. run's other fields as above; run->dir is not used.
+ */
 drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
                             drl_threads *team, const char *out, drl_train_run *run, drl_err *err);
 
@@ -129,8 +131,9 @@ size_t drl_model_code_size(const drl_model *m);
 /* codes (n, d) of all images of a split at time t: raw (not averaged) weights, evaluation mode. [science, 8] */
 drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err);
 
-/* Writes and reads the checkpoint (lib/models/checkpoint.c). Reading checks key, shapes and that every number is finite. */
-drl_status drl_checkpoint_write(const drl_model *m, const char *dir, drl_err *err);
+/* Writes and reads the checkpoint (lib/models/checkpoint.c). Reading checks key, shapes and that every number is
+ * finite. */
+drl_status drl_checkpoint_write(const drl_model *m, const char *dir, const char *provenance, drl_err *err);
 drl_status drl_checkpoint_read(drl_model *m, const char *dir, bool *found, drl_err *err);
 
 /* SIGINT and SIGTERM set a flag from now on, once; a second one ends the process as usual. */

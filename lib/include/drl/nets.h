@@ -23,21 +23,20 @@ void drl_encoder_widths(const drl_encoder_cfg *cfg, size_t widths[3]);
 drl_tensor drl_encoder(drl_graph *g, drl_tensor x, drl_tensor t, const drl_encoder_cfg *cfg);
 
 /* The wide block: y = conv2(relu(bn2(conv1(relu(bn1(x))) + temb(a)))) + shortcut(x).            [vectors, 4.4] */
-drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const char *name, size_t out,
-                          size_t stride);
+drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const char *name, size_t out, size_t stride);
 
 /* ---- Score network (x_t, time, z) -> raw estimate --------------------------------------------------- [vectors, 6] */
 
 #define DRL_MAX_LEVELS 8
 
 typedef struct drl_score_cfg {
-    size_t nf;                       /* base channels                                                       */
-    size_t levels;                   /* resolutions; the image's side is a multiple of 2^(levels - 1)       */
-    size_t mult[DRL_MAX_LEVELS];     /* channels of a level = nf * mult                                     */
-    size_t blocks;                   /* residual blocks a level                                             */
-    bool attention[DRL_MAX_LEVELS];  /* attention after the level's blocks (the middle always has one)      */
+    size_t nf;                      /* base channels                                                       */
+    size_t levels;                  /* resolutions; the image's side is a multiple of 2^(levels - 1)       */
+    size_t mult[DRL_MAX_LEVELS];    /* channels of a level = nf * mult                                     */
+    size_t blocks;                  /* residual blocks a level                                             */
+    bool attention[DRL_MAX_LEVELS]; /* attention after the level's blocks (the middle always has one)      */
     double dropout;
-    drl_time_map time_map;           /* what the time input holds                                           */
+    drl_time_map time_map; /* what the time input holds                                           */
 } drl_score_cfg;
 
 /* Sets cfg->attention from a resolution (0: none) for an image of the given side. */
@@ -63,7 +62,8 @@ drl_tensor drl_self_attention(drl_graph *g, drl_tensor x, const char *name, size
  * NAME.{w1,b1,w2,b2}, w1 (hidden, d), and the gains and offsets NAME.{g1,e1,g2,e2} of the norms. */
 drl_tensor drl_transformer_block(drl_graph *g, drl_tensor x, const char *name, size_t heads, size_t hidden);
 
-/* ---- Initialisers ------------------------------------------------------------------------------------ [vectors, 7] */
+/* ---- Initialisers ------------------------------------------------------------------------------------ [vectors, 7]
+ */
 
 /* U(1/sqrt(fan_in)) */
 drl_init drl_init_fan_in(size_t in, size_t taps);

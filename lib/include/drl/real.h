@@ -11,11 +11,11 @@
 
 #ifdef DRL_F64
 typedef double drl_real;
-#define DRL_REAL_NAME "double"
+#define DRL_REAL_NAME  "double"
 #define DRL_REAL_DTYPE "F64" /* safetensors' name of the type */
 #else
 typedef float drl_real;
-#define DRL_REAL_NAME "float"
+#define DRL_REAL_NAME  "float"
 #define DRL_REAL_DTYPE "F32"
 #endif
 

@@ -87,12 +87,6 @@ typedef struct drl_curve {
 /* Writes the data file of plots/downstream.gp (its head documents the format). */
 drl_status drl_curves_write(const char *path, const drl_curve *curves, size_t n, drl_err *err);
 
-/* ---- Files ------------------------------------------------------------------------------------------------------- */
-/* Makes a directory and its parents. */
-drl_status drl_make_dirs(const char *path, drl_err *err);
-/* Writes bytes to path under a temporary name in the same directory, fsyncs, checks close, renames. */
-drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err);
-
 /* ---- Provenance -------------------------------------------------------------------------------------------------- */
 /* One JSON object: CPU model, BLAS kernels, compiler, library versions, git revision at configure time, program
  * version, precision. Collected once; static text. */

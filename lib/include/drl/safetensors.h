@@ -25,7 +25,7 @@ typedef struct drl_st drl_st;
 drl_status drl_st_open(drl_st **st, const char *path, drl_err *err);
 void drl_st_close(drl_st *st);
 size_t drl_st_count(const drl_st *st);
-const drl_st_tensor *drl_st_at(const drl_st *st, size_t i); /* in header order */
+const drl_st_tensor *drl_st_at(const drl_st *st, size_t i);           /* in header order */
 const drl_st_tensor *drl_st_find(const drl_st *st, const char *name); /* NULL where there is none */
 const char *drl_st_metadata(const drl_st *st, const char *key); /* a string of __metadata__, NULL where there is none */
 

@@ -1,4 +1,4 @@
-/* Directories, and files that appear whole or not at all (drl/results.h). */
+/* Directories, and files that appear whole or not at all (drl/file.h). */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <fcntl.h>
@@ -7,10 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "drl/results.h"
-#include "drl/temporary.h"
-
-#define PATH_SIZE 4096
+#include "drl/file.h"
 
 static drl_status make_dir(const char *path, drl_err *err) {
     if (mkdir(path, 0777) == 0) return DRL_OK;
@@ -24,7 +21,7 @@ static drl_status make_dir(const char *path, drl_err *err) {
 }
 
 drl_status drl_make_dirs(const char *path, drl_err *err) {
-    char part[PATH_SIZE];
+    char part[DRL_PATH_MAX];
     if (!path[0] || strlen(path) >= sizeof part)
         return drl_fail(err, DRL_ERR_IO, "cannot make a directory of an empty or overlong name");
     /* each prefix that ends before a '/', then the whole; one that exists is none of our business */
@@ -38,21 +35,10 @@ drl_status drl_make_dirs(const char *path, drl_err *err) {
     return make_dir(path, err);
 }
 
-static int write_all(int fd, const char *bytes, size_t size) {
-    while (size > 0) {
-        ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -1;
-        bytes += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
 /* The rename itself must reach the disk too: it is data of the directory. File systems that cannot say so (EINVAL) are
  * believed. */
 static int sync_directory_of(const char *path) {
-    char dir[PATH_SIZE];
+    char dir[DRL_PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 0;
     memcpy(dir, path, n);
@@ -64,24 +50,44 @@ static int sync_directory_of(const char *path) {
     return status;
 }
 
-drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err) {
-    char temporary[PATH_SIZE];
-    if (!drl_temporary_name(temporary, sizeof temporary, path))
+drl_status drl_new_file_open(drl_new_file *n, const char *path, drl_err *err) {
+    n->f = NULL;
+    if (strlen(path) >= sizeof n->path || !drl_temporary_name(n->temporary, sizeof n->temporary, path))
         return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return drl_fail(err, DRL_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
+    strcpy(n->path, path);
+    n->f = fopen(n->temporary, "wbe");
+    if (!n->f) return drl_fail(err, DRL_ERR_IO, "%s: cannot create: %s", path, strerror(errno));
+    return DRL_OK;
+}
 
+drl_status drl_new_file_commit(drl_new_file *n, drl_err *err) {
     /* write, fsync and close must all succeed before the name is given */
     const char *what = NULL;
-    if (write_all(fd, bytes, size) != 0 || fsync(fd) != 0) what = "cannot write";
+    if (ferror(n->f) || fflush(n->f) != 0 || fsync(fileno(n->f)) != 0) what = "cannot write";
     int why = errno;
-    if (close(fd) != 0 && !what) what = "cannot close", why = errno;
-    if (!what && rename(temporary, path) != 0) what = "cannot rename into place", why = errno;
+    if (fclose(n->f) != 0 && !what) what = "cannot close", why = errno;
+    n->f = NULL;
+    if (!what && rename(n->temporary, n->path) != 0) what = "cannot rename into place", why = errno;
     if (what) {
-        unlink(temporary);
-        return drl_fail(err, DRL_ERR_IO, "%s: %s: %s", path, what, strerror(why));
+        unlink(n->temporary);
+        return drl_fail(err, DRL_ERR_IO, "%s: %s: %s", n->path, what, strerror(why));
     }
-    if (sync_directory_of(path) != 0)
-        return drl_fail(err, DRL_ERR_IO, "%s: cannot sync its directory: %s", path, strerror(errno));
+    if (sync_directory_of(n->path) != 0)
+        return drl_fail(err, DRL_ERR_IO, "%s: cannot sync its directory: %s", n->path, strerror(errno));
     return DRL_OK;
+}
+
+void drl_new_file_discard(drl_new_file *n) {
+    if (!n->f) return;
+    fclose(n->f);
+    n->f = NULL;
+    unlink(n->temporary);
+}
+
+drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err) {
+    drl_new_file n;
+    drl_status st = drl_new_file_open(&n, path, err);
+    if (st != DRL_OK) return st;
+    (void)fwrite(bytes, 1, size, n.f); /* the commit sees a failure */
+    return drl_new_file_commit(&n, err);
 }

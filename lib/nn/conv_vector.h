@@ -1,0 +1,85 @@
+/* Vectors and register tiles that the 3x3 kernels share: the compiler's vector types (GCC and Clang), as wide as the
+ * instruction set compiled for. */
+#ifndef DRL_NN_CONV_VECTOR_H
+#define DRL_NN_CONV_VECTOR_H
+
+#include <string.h>
+
+#include "nn/conv_kernel.h"
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+enum { P = 8 }; /* pixels of a tile */
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+enum { P = 6 };
+#else
+#define VECTOR_BYTES 16
+enum { P = 6 };
+#endif
+
+enum { V = VECTOR_BYTES / sizeof(drl_real), Q = 2, B = V * Q }; /* lanes, vectors and channels of a block */
+
+typedef drl_real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef drl_real loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(drl_real)), may_alias));
+
+static inline vec load(const drl_real *p) {
+    return *(const loose *)p;
+}
+
+static inline void store(drl_real *p, vec v) {
+    *(loose *)p = v;
+}
+
+static inline size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static inline size_t blocks_of(size_t channels) {
+    return (channels + B - 1) / B;
+}
+
+/* A block of at most V channels is computed with one vector instead of Q. */
+static inline size_t vectors_of(size_t channels, size_t block) {
+    return channels - block * B <= V ? 1 : Q;
+}
+
+/* acc[p][q] = sum over `rows` rows and a run of  x[p][row, r] * w[row, r, q]  for P pixels and `vectors` vectors. */
+#define DRL_TILE(name, vectors)                                                                                        \
+    static void name(vec acc[P][Q], const drl_real *const x[P], const drl_real *w, size_t rows, size_t run,            \
+                     size_t row) {                                                                                     \
+        vec a[P][vectors] = {{{0}}};                                                                                   \
+        for (size_t ky = 0; ky < rows; ky++)                                                                           \
+            for (size_t r = 0; r < run; r++, w += B) {                                                                 \
+                vec k[vectors];                                                                                        \
+                for (int q = 0; q < vectors; q++) k[q] = load(w + q * V);                                              \
+                for (int p = 0; p < P; p++) {                                                                          \
+                    drl_real value = x[p][ky * row + r];                                                               \
+                    for (int q = 0; q < vectors; q++) a[p][q] += value * k[q];                                         \
+                }                                                                                                      \
+            }                                                                                                          \
+        for (int p = 0; p < P; p++)                                                                                    \
+            for (int q = 0; q < vectors; q++) acc[p][q] = a[p][q];                                                     \
+    }
+
+/* sum[r][.] (`depth` rows, `pitch` apart) += over `rows` rows of `pixels` pixels: x[row, p, r] * dy[row, p, .] */
+#define DRL_WEIGHT_TILE(name, depth, vectors)                                                                          \
+    static void name(drl_real *sum, size_t pitch, const drl_real *x, const drl_real *dy, size_t rows, size_t pixels,   \
+                     size_t x_row, size_t x_step, size_t dy_step) {                                                    \
+        vec a[depth][vectors];                                                                                         \
+        for (int r = 0; r < depth; r++)                                                                                \
+            for (int q = 0; q < vectors; q++) a[r][q] = load(sum + (size_t)r * pitch + q * V);                         \
+        for (size_t y = 0; y < rows; y++, x += x_row) {                                                                \
+            const drl_real *xp = x;                                                                                    \
+            for (size_t p = 0; p < pixels; p++, xp += x_step, dy += dy_step) {                                         \
+                vec g[vectors];                                                                                        \
+                for (int q = 0; q < vectors; q++) g[q] = load(dy + q * V);                                             \
+                for (int r = 0; r < depth; r++)                                                                        \
+                    for (int q = 0; q < vectors; q++) a[r][q] += xp[r] * g[q];                                         \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int r = 0; r < depth; r++)                                                                                \
+            for (int q = 0; q < vectors; q++) store(sum + (size_t)r * pitch + q * V, a[r][q]);                         \
+    }
+
+#endif
