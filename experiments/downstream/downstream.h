@@ -39,11 +39,12 @@ typedef struct code_pair {
     drl_real *x[DRL_SPLITS];
 } code_pair;
 
-/* Fits the probes the configuration asks for and that have no row yet, and puts the rows: metrics of probe_metric (and
+/* Fits the probes the configuration asks for and (where `resume`) that have no row yet, and puts the rows: metrics of
+ * probe_metric (and
  * *_val_accuracy) at time t (NaN: none). Train and validation parts are drawn from the seed; the test codes are used by
  * the final evaluation alone. The codes are standardised in place. Ends early with ERR_INTERRUPTED. */
 drl_status probe_codes(drl_store *store, int64_t run_id, const settings *s, const drl_dataset *data, code_pair *codes,
-                       double t, uint64_t seed, drl_threads *team, drl_err *err);
+                       double t, uint64_t seed, bool resume, drl_threads *team, drl_err *err);
 /* Whether every wanted row at t is there already (so that encoding can be skipped). */
 drl_status probe_done(drl_store *store, int64_t run_id, const settings *s, double t, bool *done, drl_err *err);
 

@@ -138,7 +138,7 @@ static drl_status probe_model(program *p, drl_model *m, int64_t id, double t, do
     for (int split = 0; st == DRL_OK && split < DRL_SPLITS; split++)
         st = drl_model_encode(m, (drl_split)split, t, codes.x[split], err);
     double encoded = drl_now() - start;
-    if (st == DRL_OK) st = probe_codes(p->store, id, &p->s, p->data, &codes, row_t, seed, p->team, err);
+    if (st == DRL_OK) st = probe_codes(p->store, id, &p->s, p->data, &codes, row_t, seed, p->cli.resume, p->team, err);
     if (st == DRL_OK)
         drl_log("  t = %.2f: encoded in %.1f s, probed in %.1f s", t, encoded, drl_now() - start - encoded);
     free_codes(&codes);
@@ -201,7 +201,7 @@ static drl_status run_pixels(program *p, uint64_t seed, drl_err *err) {
     for (int split = 0; split < DRL_SPLITS; split++)
         for (uint32_t i = 0; i < p->data->split[split].n; i++)
             drl_batch_images(codes.x[split] + i * codes.d, p->data, (drl_split)split, &i, 1);
-    st = probe_codes(p->store, id, &p->s, p->data, &codes, NAN, seed, p->team, err);
+    st = probe_codes(p->store, id, &p->s, p->data, &codes, NAN, seed, p->cli.resume, p->team, err);
     free_codes(&codes);
     return st;
 }

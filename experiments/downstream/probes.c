@@ -98,7 +98,7 @@ static drl_status standardise(parts *p, code_pair *codes, drl_err *err) {
 }
 
 drl_status probe_codes(drl_store *store, int64_t run_id, const settings *s, const drl_dataset *data, code_pair *codes,
-                       double t, uint64_t seed, drl_threads *team, drl_err *err) {
+                       double t, uint64_t seed, bool resume, drl_threads *team, drl_err *err) {
     /* k-NN looks at the codes as they are, so it goes first; the others see them standardised. */
     static const int order[PROBES] = {PROBE_KNN, PROBE_MLP, PROBE_LINEAR};
     parts p;
@@ -109,6 +109,9 @@ drl_status probe_codes(drl_store *store, int64_t run_id, const settings *s, cons
         if (st != DRL_OK || !probe_wanted(s, probe)) continue;
         drl_probe_result r;
         char detail[128] = "", val_name[64];
+        bool found = false;
+        if (resume) st = drl_store_get(store, run_id, probe_metric[probe], t, &found, &r.test_accuracy, NULL, 0, err);
+        if (st != DRL_OK || found) continue;
         st = fit(&r, probe, &p, s, seed, team, detail, sizeof detail, err);
         /* the test row comes last: it is what says that the probe is done */
         if (st == DRL_OK && probe != PROBE_KNN) {
