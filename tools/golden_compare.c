@@ -233,6 +233,10 @@ size_t golden_report(golden *gd) {
     double worst = 0;
     for (size_t i = 0; i < n; i++)
         if (gd->records[i].compared && !(gd->records[i].error <= worst)) worst = gd->records[i].error;
+    if (compared == 0) { /* nothing to be right about is no success */
+        golden_complain(gd, "the file holds no result to compare with");
+        misses++;
+    }
     printf("%s: %zu tensors compared in %s, worst error %.1e, %zu missed\n", gd->path, compared, DRL_REAL_NAME, worst,
            misses);
     return misses;

@@ -143,6 +143,7 @@ static void fill(void *arg, size_t shard, size_t first, size_t n) {
         size_t size = s.h * s.w * s.c;
         drl_real *to =
             b->role == GOLDEN_SEED ? drl_graph_gradient(net->g, b->t, shard) : drl_graph_value(net->g, b->t, shard);
+        if (!to) continue; /* an upstream gradient in a file that asks for no gradient */
         memcpy(to, b->values + first * size, n * size * sizeof *to);
     }
 }
