@@ -36,8 +36,7 @@
 #define PROGRAM_SLOW 0
 #endif
 
-/* ---- Directories and files -----------------------------------------------------------------------------------------
- */
+/* ---- Directories and files --------------------------------------------------------------------------------------- */
 
 static char program_dir[256]; /* a fresh directory of this test program, removed at its end */
 
@@ -135,8 +134,7 @@ static const char *checkpoint_of(const char *out) {
     return walk.found;
 }
 
-/* ---- Running a program ---------------------------------------------------------------------------------------------
- */
+/* ---- Running a program ------------------------------------------------------------------------------------------- */
 
 typedef struct outcome {
     int status; /* exit status, or -signal */
@@ -216,8 +214,7 @@ static size_t error_lines(const char *text, char *first, size_t size) {
     return n;
 }
 
-/* ---- The store's rows ----------------------------------------------------------------------------------------------
- */
+/* ---- The store's rows -------------------------------------------------------------------------------------------- */
 
 typedef struct row_text {
     char text[16384];

@@ -9,6 +9,7 @@
 
 #include "drl/blas.h"
 #include "drl/hash.h"
+#include "drl/interrupt.h"
 #include "drl/log.h"
 #include "drl/mem.h"
 #include "downstream.h"
@@ -145,8 +146,7 @@ static drl_status probe_model(program *p, drl_model *m, int64_t id, double t, do
     return st;
 }
 
-/* ---- The three methods of this experiment -------------------------------------------------------------------------
- */
+/* ---- The three methods of this experiment ------------------------------------------------------------------------ */
 
 static drl_status run_trained(program *p, uint64_t seed, drl_err *err) {
     drl_model *m;
@@ -206,8 +206,7 @@ static drl_status run_pixels(program *p, uint64_t seed, drl_err *err) {
     return st;
 }
 
-/* ---- Dry run: the plan and what it would take ----------------------------------------------------------------------
- */
+/* ---- Dry run: the plan and what it would take -------------------------------------------------------------------- */
 
 static drl_status dry_run(program *p, drl_err *err) {
     drl_model *m;

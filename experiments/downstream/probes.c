@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "drl/log.h"
+#include "drl/interrupt.h"
 #include "drl/mem.h"
 #include "downstream.h"
 
@@ -113,6 +113,7 @@ drl_status probe_codes(drl_store *store, int64_t run_id, const settings *s, cons
         if (resume) st = drl_store_get(store, run_id, probe_metric[probe], t, &found, &r.test_accuracy, NULL, 0, err);
         if (st != DRL_OK || found) continue;
         st = fit(&r, probe, &p, s, seed, team, detail, sizeof detail, err);
+        if (st == DRL_ERR_INTERRUPTED) drl_fail(err, st, "interrupted; the same command goes on with this probe");
         /* the test row comes last: it is what says that the probe is done */
         if (st == DRL_OK && probe != PROBE_KNN) {
             snprintf(val_name, sizeof val_name, "%.*s_val_accuracy", (int)strcspn(probe_metric[probe], "_"),

@@ -85,8 +85,7 @@ static size_t count_seeds(const rows *all, const settings *s) {
     return 0;
 }
 
-/* ---- The table ----------------------------------------------------------------------------------------------------
- */
+/* ---- The table --------------------------------------------------------------------------------------------------- */
 
 static drl_status add_table_row(drl_table *table, const rows *all, const char *label, const char *method, double t,
                                 drl_err *err) {
@@ -148,8 +147,7 @@ static drl_status make_table(const rows *all, const char *stem, const char *data
     return st;
 }
 
-/* ---- Claims: the paper's sentence beside what was measured --------------------------------------------------------
- */
+/* ---- Claims: the paper's sentence beside what was measured ------------------------------------------------------- */
 
 /* The verdict on "effect > 0", by a rule fixed before any run: at least three seeds, and an interval that does not hold
  * 0. Smoke scale gives none. */
@@ -222,8 +220,7 @@ static drl_status make_claims(const rows *all, const char *stem, const char *sca
     return st;
 }
 
-/* ---- The figure ---------------------------------------------------------------------------------------------------
- */
+/* ---- The figure -------------------------------------------------------------------------------------------------- */
 
 static drl_status make_figure(const rows *all, const char *out, const char *stem, const char *dataset,
                               const char *scale, const settings *s, drl_err *err) {
@@ -282,6 +279,8 @@ drl_status write_report(drl_store *store, const char *out, const char *dataset, 
     snprintf(path, sizeof path, "%s/tables/%s", out, stem);
     if (st == DRL_OK) st = make_table(&all, path, dataset, scale, s, err);
     if (st == DRL_OK) printf("table: %s.md (.csv, .tex)\n", path);
+    if (st == DRL_OK) st = drl_store_export(store, EXPERIMENT, dataset, scale, path, err);
+    if (st == DRL_OK) printf("rows: %s-rows.csv, runs: %s-runs.json\n", path, path);
     snprintf(path, sizeof path, "%s/tables/%s-claims", out, stem);
     if (st == DRL_OK) st = make_claims(&all, path, scale, s, err);
     if (st == DRL_OK) printf("claims: %s.md (.csv, .tex)\n", path);

@@ -51,8 +51,7 @@ static size_t history_length(const drl_model *m) {
     return (steps < m->cfg.train_steps ? steps : m->cfg.train_steps) / DRL_HISTORY_STEPS;
 }
 
-/* ---- Digest: any bent byte is seen ---------------------------------------------------------------------------------
- */
+/* ---- Digest: any bent byte is seen ------------------------------------------------------------------------------- */
 
 /* hex = SHA-256 of what it was, a name, and the SHA-256 of the bytes. */
 static void digest_add(char hex[65], const char *name, const void *bytes, size_t size) {
@@ -69,8 +68,7 @@ static void digest_begin(char hex[65], const char *key, const char *step, const 
     digest_add(hex, "config", config, strlen(config));
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------
- */
+/* ---- Writing ----------------------------------------------------------------------------------------------------- */
 
 static drl_status put(drl_st_writer *w, char digest[65], const char *name, const char *dtype, size_t rank,
                       const size_t *shape, const void *data, size_t bytes, drl_err *err) {
@@ -153,8 +151,7 @@ drl_status drl_checkpoint_write(const drl_model *m, const char *dir, const char 
     return st;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
 
 /* One tensor of the file into its place; the whole of it must be finite and of the model's shape. */
 static drl_status read_tensor(const drl_st *st, const char *prefix, const drl_param *p, drl_real *to, drl_err *err) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "drl/hash.h"
+#include "drl/interrupt.h"
 #include "drl/mem.h"
 
 #define ENCODE_BATCH 256
@@ -165,8 +166,7 @@ size_t drl_model_code_size(const drl_model *m) {
     return drl_graph_shape(m->encode, m->encode_z).c;
 }
 
-/* ---- Encoding -----------------------------------------------------------------------------------------------------
- */
+/* ---- Encoding ---------------------------------------------------------------------------------------------------- */
 
 typedef struct encode_arg {
     drl_model *m;
@@ -188,6 +188,7 @@ drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *c
     encode_arg a = {m, split, index, m->cfg.model_code == 0 ? (drl_real)t : 0};
     for (size_t from = 0; from < n; from += ENCODE_BATCH) {
         size_t k = n - from < ENCODE_BATCH ? n - from : ENCODE_BATCH;
+        if (drl_interrupted()) return drl_fail(err, DRL_ERR_INTERRUPTED, "interrupted while encoding at t = %g", t);
         for (size_t i = 0; i < k; i++) index[i] = (uint32_t)(from + i);
         drl_graph_run(m->encode, k, 0, encode_fill, &a, false);
         drl_graph_read(m->encode, m->encode_z, codes + from * d);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "drl/blas.h"
+#include "drl/interrupt.h"
 #include "drl/mem.h"
 #include "models/probe_common.h"
 
@@ -105,7 +106,7 @@ static int progress(void *arg, const lbfgsfloatval_t *w, const lbfgsfloatval_t *
     (void)w, (void)g, (void)value, (void)wnorm, (void)gnorm, (void)step, (void)n, (void)evaluations;
     problem *p = arg;
     p->iterations = (size_t)iteration;
-    return p->finite ? 0 : 1;
+    return p->finite && !drl_interrupted() ? 0 : 1;
 }
 
 /* Minimises from w = 0. Converged, nothing left to gain at the precision of f (the line search's rounding, step and
@@ -123,6 +124,7 @@ static drl_status minimise(problem *p, double *w, size_t n, const drl_linear_cfg
         return drl_fail(err, DRL_ERR_NUMERIC, "l2 %g: loss or gradient not finite after %zu iterations", p->l2,
                         p->iterations);
     switch (code) {
+    case LBFGSERR_CANCELED: return drl_fail(err, DRL_ERR_INTERRUPTED, "interrupted");
     case LBFGS_SUCCESS:
     case LBFGS_ALREADY_MINIMIZED:
     case LBFGSERR_MAXIMUMITERATION:

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "drl/interrupt.h"
 #include "drl/mem.h"
 #include "models/probe_common.h"
 
@@ -115,6 +116,10 @@ static void run_fit(void *arg, size_t index, size_t member) {
     if ((f->status = workspace_init(&w, f, batch, &f->err)) != DRL_OK) return;
     drl_mlp_init(w.params, &f->net, f->seed);
     for (size_t epoch = 1; epoch <= f->cfg->epochs; epoch++) {
+        if (drl_interrupted()) {
+            f->status = drl_fail(&f->err, DRL_ERR_INTERRUPTED, "interrupted");
+            break;
+        }
         double loss = run_epoch(f, &w, batch, epoch);
         if (!isfinite(loss) || !all_finite(w.params, f->net.params)) {
             f->status = drl_fail(&f->err, DRL_ERR_NUMERIC, "epoch %zu: the %s not finite (mean loss %g)", epoch,

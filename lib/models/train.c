@@ -1,36 +1,15 @@
 /* The training loop (drl/model.h): batches, steps, checkpoints, progress, interruption. */
 #define _POSIX_C_SOURCE 200809L
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "drl/file.h"
+#include "drl/interrupt.h"
 #include "drl/log.h"
 #include "drl/model.h"
 
-/* ---- Interruption -------------------------------------------------------------------------------------------------
- */
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number) {
-    (void)number;
-    interrupted = 1;
-}
-
-void drl_interrupt_install(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-bool drl_interrupted(void) {
-    return interrupted != 0;
-}
-
-/* ---- One step -----------------------------------------------------------------------------------------------------
- */
+/* ---- One step ---------------------------------------------------------------------------------------------------- */
 
 static bool all_finite(const drl_real *x, size_t n) {
     for (size_t i = 0; i < n; i++)
@@ -72,8 +51,7 @@ drl_status drl_model_step(drl_model *m, double *loss, drl_err *err) {
     return DRL_OK;
 }
 
-/* ---- The loop -----------------------------------------------------------------------------------------------------
- */
+/* ---- The loop ---------------------------------------------------------------------------------------------------- */
 
 /* The result of a run in terms of all its steps, whichever process made them. */
 static void measure(const drl_model *m, drl_train_run *run) {

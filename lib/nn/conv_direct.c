@@ -17,8 +17,7 @@ DRL_TILE(tile_narrow, 1)
 DRL_WEIGHT_TILE(weight_full, R, Q)
 DRL_WEIGHT_TILE(weight_narrow, R, 1)
 
-/* ---- Forward ------------------------------------------------------------------------------------------------------
- */
+/* ---- Forward ----------------------------------------------------------------------------------------------------- */
 
 /* y (cout channels from `first` on) = (or +=) alpha acc, of the pixels at y[p * cout] */
 static void put(drl_real *y, const vec acc[P][Q], size_t pixels, size_t channels, size_t cout, drl_real alpha,
@@ -104,8 +103,7 @@ void drl_conv_direct_backward_data(drl_real *dx, const drl_real *dy, const drl_r
     drl_arena_release(scratch, mark);
 }
 
-/* ---- Weight gradient ----------------------------------------------------------------------------------------------
- */
+/* ---- Weight gradient --------------------------------------------------------------------------------------------- */
 
 /* Run positions rounded up to whole tiles. */
 static size_t padded_run(size_t cin) {

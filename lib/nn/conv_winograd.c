@@ -41,8 +41,7 @@ static place place_of(size_t t, size_t h, size_t w) {
     return (place){t / each, t % each / across * 2, t % across * 2};
 }
 
-/* ---- Transforms ---------------------------------------------------------------------------------------------------
- */
+/* ---- Transforms -------------------------------------------------------------------------------------------------- */
 
 /* B^T d B for one vector of channels, in place. */
 static inline void transform_input(vec d[4][4]) {
@@ -158,8 +157,7 @@ static void turn_kernel(drl_real *restrict turned, const drl_real *restrict w, s
                 for (size_t o = o0; o < o0 + 8; o++) turned[(t * out + o) * in + i] = w[((8 - t) * in + i) * out + o];
 }
 
-/* ---- Forward and data gradient ------------------------------------------------------------------------------------
- */
+/* ---- Forward and data gradient ----------------------------------------------------------------------------------- */
 
 /* m[position][tile][out] = v[position][tile][in] u[position] for n tiles */
 static void multiply(drl_real *m, const drl_real *v, const drl_real *u, size_t in, size_t out, size_t n) {
@@ -215,8 +213,7 @@ void drl_conv_winograd_backward_data(drl_real *dx, const drl_real *dy, const drl
     drl_arena_release(scratch, mark);
 }
 
-/* ---- Weight gradient ----------------------------------------------------------------------------------------------
- */
+/* ---- Weight gradient --------------------------------------------------------------------------------------------- */
 
 /* du[position][in][out] += v^T e over n tiles */
 static void accumulate(drl_real *du, const drl_real *v, const drl_real *e, size_t in, size_t out, size_t n) {

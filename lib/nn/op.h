@@ -48,8 +48,8 @@ typedef struct drl_op_type {
 
 /* Settings of all ops in one place; each op says which it uses. */
 typedef struct drl_op_cfg {
-    size_t k, stride, pad, groups,
-        heads;                      /* kernel size, stride, zero rows/columns on the left and top; groups; heads */
+    size_t k, stride, pad; /* kernel side, stride, zero rows and columns on top and left */
+    size_t groups, heads;
     bool relu, silu, training;      /* fused activation; statistics of the batch                                */
     double eps, momentum, p, scale; /* p: dropout rate; scale: of the result                                    */
     int mode;
@@ -85,8 +85,7 @@ const drl_graph_cfg *drl_graph_config(const drl_graph *g);
 /* A number that no other node of this graph has: names random draws. */
 uint32_t drl_graph_next_stream(drl_graph *g);
 
-/* ---- For kernels: sums whose order is fixed and which compilers turn into vector code -----------------------------
- */
+/* ---- For kernels: sums whose order is fixed and which compilers turn into vector code ---------------------------- */
 
 #define DRL_LANES 16
 

@@ -143,8 +143,7 @@ double drl_graph_collect(drl_graph *g, drl_real *gradient) {
     return total;
 }
 
-/* ---- What it costs ------------------------------------------------------------------------------------------------
- */
+/* ---- What it costs ----------------------------------------------------------------------------------------------- */
 
 drl_graph_stats drl_graph_get_stats(const drl_graph *g) {
     drl_graph_stats s = {.nodes = g->n_nodes};

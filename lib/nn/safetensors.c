@@ -31,8 +31,7 @@ struct drl_st {
     unsigned char *data;
 };
 
-/* ---- The header ----------------------------------------------------------------------------------------------------
- */
+/* ---- The header -------------------------------------------------------------------------------------------------- */
 
 /* The header's text, ended by a NUL of ours. A NUL of the file's own, raw or escaped, would hide what follows it. */
 static drl_status read_header(char **text, size_t *length, FILE *f, uint64_t file_size, drl_err *err) {
@@ -191,8 +190,7 @@ static drl_status check_whole(drl_st *st, size_t data_size, drl_err *err) {
     return DRL_OK;
 }
 
-/* ---- The data ------------------------------------------------------------------------------------------------------
- */
+/* ---- The data ---------------------------------------------------------------------------------------------------- */
 
 static drl_status read_data(drl_st *st, FILE *f, drl_err *err) {
     size_t total = 0;

@@ -1,12 +1,13 @@
 /* The run store: two tables of one SQLite file (drl/results.h). Every call is one statement and so one transaction. */
 #include <assert.h>
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "drl/mem.h"
 #include "drl/file.h"
+#include "drl/mem.h"
 #include "drl/results.h"
 
 #define APPLICATION_ID 0x44524c31 /* "DRL1" */
@@ -242,6 +243,36 @@ drl_status drl_store_rows(drl_store *s, const char *experiment, const char *data
         st = row(arg, &r, err);
     }
     if (st == DRL_OK && code != SQLITE_DONE) st = store_fail(s, "cannot read the rows", err);
+    sqlite3_finalize(q);
+    return st;
+}
+
+drl_status drl_store_describe(drl_store *s, int64_t run_id, char **json, drl_err *err) {
+    static const char *const keys[] = {"experiment",  "method",         "dataset", "scale",
+                                       "config_hash", "dataset_sha256", "created", "config"};
+    *json = NULL;
+    sqlite3_stmt *q;
+    drl_status st = prepare(s, &q,
+                            "SELECT experiment, method, dataset, scale, config_hash, dataset_sha256, created, config,"
+                            " provenance, seed FROM runs WHERE id = ?1",
+                            "cannot read a run", err);
+    if (st != DRL_OK) return st;
+    sqlite3_bind_int64(q, 1, run_id);
+    int code = sqlite3_step(q);
+    if (code == SQLITE_ROW) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddNumberToObject(o, "run", (double)run_id);
+        cJSON_AddNumberToObject(o, "seed", (double)sqlite3_column_int64(q, 9));
+        for (int i = 0; i < 8; i++) cJSON_AddStringToObject(o, keys[i], (const char *)sqlite3_column_text(q, i));
+        cJSON_AddItemToObject(o, "provenance", cJSON_Parse((const char *)sqlite3_column_text(q, 8)));
+        *json = cJSON_Print(o);
+        cJSON_Delete(o);
+        if (!*json) st = drl_fail(err, DRL_ERR_MEMORY, "%s: run %lld", s->path, (long long)run_id);
+    } else if (code == SQLITE_DONE) {
+        st = drl_fail(err, DRL_ERR_NOT_FOUND, "%s: there is no run %lld", s->path, (long long)run_id);
+    } else {
+        st = store_fail(s, "cannot read a run", err);
+    }
     sqlite3_finalize(q);
     return st;
 }

@@ -180,8 +180,7 @@ static void data_is_checked(void **state) {
     unsetenv("DRL_SYSTEM_DATA_DIR");
 }
 
-/* ---- Where the results go -------------------------------------------------------------------------------------------
- */
+/* ---- Where the results go ---------------------------------------------------------------------------------------- */
 
 static void unwritable_output_is_told(void **state) {
     (void)state;

@@ -133,8 +133,7 @@ static void a_finished_run_is_not_repeated(void **state) {
     assert_same_result(out);
 }
 
-/* ---- Cut off -------------------------------------------------------------------------------------------------------
- */
+/* ---- Cut off ----------------------------------------------------------------------------------------------------- */
 
 /* Waits until a file that ends so is below `out`, or the program has ended; whether it is there. */
 static bool wait_for(const char *out, const char *ending, pid_t child) {

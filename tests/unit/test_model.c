@@ -246,8 +246,7 @@ static void static_codes_ignore_time(void **state) {
     }
 }
 
-/* ---- Checkpoints ---------------------------------------------------------------------------------------------------
- */
+/* ---- Checkpoints ------------------------------------------------------------------------------------------------- */
 
 /* All a run continues from comes back bit by bit, and the next steps are those of the original. */
 static void a_checkpoint_brings_everything_back(void **state) {

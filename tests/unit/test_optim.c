@@ -33,8 +33,7 @@ static double squared_norm(const drl_real *g, size_t n) {
     return sum;
 }
 
-/* ---- The reference: one number at a time ---------------------------------------------------------------------------
- */
+/* ---- The reference: one number at a time ------------------------------------------------------------------------- */
 
 typedef struct scalar {
     double p, m, v, ema;

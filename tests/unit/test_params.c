@@ -32,8 +32,7 @@ static int add(drl_params *ps, const drl_param *p) {
     return index;
 }
 
-/* ---- The store ----------------------------------------------------------------------------------------------------
- */
+/* ---- The store --------------------------------------------------------------------------------------------------- */
 
 static void tensors_lie_side_by_side(void **state) {
     (void)state;
@@ -106,8 +105,7 @@ static void layouts_go_round(void **state) {
     assert_memory_equal(stored, canonical, sizeof stored);
 }
 
-/* ---- Initial values -------------------------------------------------------------------------------------------------
- */
+/* ---- Initial values ---------------------------------------------------------------------------------------------- */
 
 static void draws_have_their_bounds_and_moments(void **state) {
     (void)state;

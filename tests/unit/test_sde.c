@@ -22,8 +22,7 @@ static void near(double got, double want, double tol, const char *what, int kind
         fail_msg("%s of %s at t = %g: %.17g, want %.17g", what, drl_sde_name((drl_sde_kind)kind), t, got, want);
 }
 
-/* ---- Marginal and coefficients ------------------------------------------------------------------------------------
- */
+/* ---- Marginal and coefficients ----------------------------------------------------------------------------------- */
 
 static double mean_at(const drl_sde *s, double t) {
     return drl_sde_marginal_at(s, t).mean;
@@ -117,8 +116,7 @@ static void label_and_score_factor(void **state) {
     assert_string_equal(drl_sde_name(DRL_SDE_SUBVP), "subvp");
 }
 
-/* ---- Densities of t -----------------------------------------------------------------------------------------------
- */
+/* ---- Densities of t ---------------------------------------------------------------------------------------------- */
 
 static const double t_min = 1e-5;
 

@@ -352,6 +352,41 @@ static void unwritable(void **state) {
     assert_int_equal(chmod(dir, 0777), 0);
 }
 
+/* Rows as CSV, and one description for each run that has rows. */
+static void exported(void **state) {
+    (void)state;
+    drl_store *s = open_store();
+    int64_t a = open_run(s, "drl", 1, "h"), b = open_run(s, "pixels", 2, "h");
+    put(s, a, "mlp", 0.1, 0.25);
+    assert_int_equal(drl_store_put(s, b, "mlp", NAN, 0.5, "a \"b\", c", NULL), DRL_OK);
+    char stem[512], path[600], text[8192], want[256];
+    snprintf(stem, sizeof stem, "%s/x", dir);
+    drl_err err = {0};
+    if (drl_store_export(s, "downstream", "fashion-mnist", "desk", stem, &err) != DRL_OK) fail_msg("%s", err.message);
+    char *json = NULL;
+    assert_int_equal(drl_store_describe(s, b + 100, &json, &err), DRL_ERR_NOT_FOUND);
+    assert_null(json);
+    drl_store_close(s);
+
+    snprintf(want, sizeof want,
+             "run,method,seed,metric,t,value,detail,config_hash\n%lld,drl,1,mlp,0.1,0.25,\"detail\",h\n"
+             "%lld,pixels,2,mlp,,0.5,\"a \"\"b\"\", c\",h\n",
+             (long long)a, (long long)b);
+    snprintf(path, sizeof path, "%s-rows.csv", stem);
+    for (int i = 0; i < 2; i++) {
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        text[fread(text, 1, sizeof text - 1, f)] = '\0';
+        fclose(f);
+        unlink(path);
+        if (i == 0) assert_string_equal(text, want);
+        snprintf(path, sizeof path, "%s-runs.json", stem);
+    }
+    assert_non_null(strstr(text, "steps = 1"));
+    assert_non_null(strstr(text, "\"pixels\""));
+    assert_non_null(strstr(text, "\"provenance\""));
+}
+
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 
 int main(void) {
@@ -359,7 +394,7 @@ int main(void) {
         IN_DIRECTORY(round_trip),       IN_DIRECTORY(replaced),           IN_DIRECTORY(the_same_run),
         IN_DIRECTORY(not_finite),       IN_DIRECTORY(rows_in_order),      IN_DIRECTORY(newest_configuration),
         IN_DIRECTORY(several_programs), IN_DIRECTORY(waits_for_the_lock), IN_DIRECTORY(foreign_files),
-        IN_DIRECTORY(damaged_files),    IN_DIRECTORY(unwritable),
+        IN_DIRECTORY(damaged_files),    IN_DIRECTORY(unwritable),         IN_DIRECTORY(exported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

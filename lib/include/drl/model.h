@@ -136,8 +136,4 @@ drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *c
 drl_status drl_checkpoint_write(const drl_model *m, const char *dir, const char *provenance, drl_err *err);
 drl_status drl_checkpoint_read(drl_model *m, const char *dir, bool *found, drl_err *err);
 
-/* SIGINT and SIGTERM set a flag from now on, once; a second one ends the process as usual. */
-void drl_interrupt_install(void);
-bool drl_interrupted(void);
-
 #endif

@@ -30,8 +30,7 @@ drl_tensor drl_op_linear(drl_graph *g, drl_tensor x, const char *name, size_t ou
 drl_tensor drl_op_linear_named(drl_graph *g, drl_tensor x, const char *weight_name, const char *bias_name, size_t out,
                                drl_init weight, drl_init bias);
 
-/* ---- Normalisation; act, in the same pass: 0 none; group norm also 's' SiLU; batch norm also 'r' ReLU -------------
- */
+/* ---- Normalisation; act, in the same pass: 0 none; group norm also 's' SiLU; batch norm also 'r' ReLU ------------ */
 
 /* y = act( weight (x - mean) / sqrt(var + eps) + bias ), mean and biased variance over the pixels and channels of one
  * of `groups` groups of consecutive channels of one image; then dropout of rate p where the graph trains and p > 0
@@ -47,8 +46,7 @@ drl_tensor drl_op_batch_norm(drl_graph *g, drl_tensor x, const char *name, doubl
 /* y = weight (x - mean) / sqrt(var + eps) + bias over the last axis, biased variance.  */
 drl_tensor drl_op_layer_norm(drl_graph *g, drl_tensor x, const char *weight_name, const char *bias_name, double eps);
 
-/* ---- Pointwise ----------------------------------------------------------------------------------------------------
- */
+/* ---- Pointwise --------------------------------------------------------------------------------------------------- */
 drl_tensor drl_op_relu(drl_graph *g, drl_tensor x);
 drl_tensor drl_op_silu(drl_graph *g, drl_tensor x);
 /* y = x mask / (1 - p), mask 1 with probability 1 - p, drawn for (seed, step, op, element); y = x where the graph does
@@ -61,8 +59,7 @@ drl_tensor drl_op_add(drl_graph *g, drl_tensor a, drl_tensor b, double scale);
 /* y[n, ...] = x[n, ...] k[n], k (n, 1, 1, 1) without gradient. */
 drl_tensor drl_op_scale_images(drl_graph *g, drl_tensor x, drl_tensor k);
 
-/* ---- Shape --------------------------------------------------------------------------------------------------------
- */
+/* ---- Shape ------------------------------------------------------------------------------------------------------- */
 /* Mean of each 2x2 square (h, w even); every pixel repeated as a 2x2 square; mean over all pixels -> (n, 1, 1, c). */
 drl_tensor drl_op_downsample(drl_graph *g, drl_tensor x);
 drl_tensor drl_op_upsample(drl_graph *g, drl_tensor x);
@@ -72,14 +69,12 @@ drl_tensor drl_op_concat(drl_graph *g, drl_tensor a, drl_tensor b);
 /* Vector (n, c h w), channel slowest -> (n, h, w, c): the view of vectors 6.1. */
 drl_tensor drl_op_unflatten(drl_graph *g, drl_tensor x, drl_shape shape);
 
-/* ---- Attention ----------------------------------------------------------------------------------------------------
- */
+/* ---- Attention --------------------------------------------------------------------------------------------------- */
 /* y[p] = sum_r softmax_r( q[p] . k[r] / sqrt(c / heads) ) v[r] over the pixels r of the image, separately in each of
  * `heads` slices of the channels. q, k, v (n, h, w, c).                                             [vectors, 4.6] */
 drl_tensor drl_op_attention(drl_graph *g, drl_tensor q, drl_tensor k, drl_tensor v, size_t heads);
 
-/* ---- Time ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Time -------------------------------------------------------------------------------------------------------- */
 /* How the scalar s of the features follows from the input x (n, 1, 1, 1); computed in double. */
 typedef enum drl_time_map {
     DRL_TIME_LOG_LABEL, /* s = ln x: x is the label itself                                                            */
@@ -91,8 +86,7 @@ typedef enum drl_time_map {
  *                                                                                               [vectors, 4.1] */
 drl_tensor drl_op_time_features(drl_graph *g, drl_tensor x, const char *name, size_t nf, drl_time_map map);
 
-/* ---- Sequences: a sequence of T vectors is (n, T, 1, d) ------------------------------------------------------------
- */
+/* ---- Sequences: a sequence of T vectors is (n, T, 1, d) ---------------------------------------------------------- */
 /* Last hidden state (n, 1, 1, hidden) of a GRU run from h0 (n, 1, 1, hidden), or from 0 where h0 is -1. Parameters
  * NAMEweight_ih (3 hidden, d), NAMEweight_hh (3 hidden, hidden), NAMEbias_ih, NAMEbias_hh (3 hidden), gates in the
  * order r, u, n.                                                                                  [vectors, 11] */
@@ -100,8 +94,7 @@ drl_tensor drl_op_gru(drl_graph *g, drl_tensor x, drl_tensor h0, const char *nam
 /* y = sinusoidal positions, a table (n, T, 1, d): even columns 2j sin(pos / 10000^(2j/d)), odd ones the cosine. */
 drl_tensor drl_op_positions(drl_graph *g, size_t length, size_t d);
 
-/* ---- Losses: scalars per image, (n, 1, 1, 1) -----------------------------------------------------------------------
- */
+/* ---- Losses: scalars per image, (n, 1, 1, 1) --------------------------------------------------------------------- */
 /* y[n] = weight[n]/2 sum over pixels of ( s[n] score + noise )^2                  [science, 3; vectors, 9: `match`]
  * score, noise of one shape; s, weight (n, 1, 1, 1); gradient to score only. */
 drl_tensor drl_op_dsm_loss(drl_graph *g, drl_tensor score, drl_tensor noise, drl_tensor s, drl_tensor weight);
