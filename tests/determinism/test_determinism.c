@@ -227,7 +227,7 @@ static void killed_while_probing(void **state) {
     (void)state;
     static outcome o;
     for (int k = 0; k < 4; k++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "probing%d", k);
         const char *out = in_dir(name);
         kill_after(out, k < 2 ? "/results.sqlite" : "/checkpoint.json", k < 2 ? 0.01 * k : 0.12 + 0.01 * k);
