@@ -1,10 +1,11 @@
 /* Probes: how good is a frozen code? Three classifiers on codes X (n, d), labels y (n).     [science.md, section 5, R1]
  *
  * Model selection sees train and validation only; the test set is passed separately and evaluated once, at the end.
- * All results are the same bits for any number of threads. Fits look at drl_interrupted() between epochs or iterations. Codes are used as given: standardise them first where that
- * is wanted. Errors name the part and the row: ERR_SHAPE for an empty part, d or classes of 0, or parts that do not fit
- * each other; ERR_FORMAT for a label out of range; ERR_NUMERIC for a code that is not finite; ERR_CONFIG for a cfg or k
- * outside its range; ERR_LIMIT for sizes beyond 2^31 - 1; ERR_MEMORY. Results are written on DRL_OK only. */
+ * All results are the same bits for any number of threads. Fits look at drl_interrupted() between epochs or iterations.
+ * Codes are used as given: standardise them first where that is wanted. Errors name the part and the row: ERR_SHAPE for
+ * an empty part, d or classes of 0, or parts that do not fit each other; ERR_FORMAT for a label out of range;
+ * ERR_NUMERIC for a code that is not finite; ERR_CONFIG for a cfg or k outside its range; ERR_LIMIT for sizes beyond
+ * 2^31 - 1; ERR_MEMORY. Results are written on DRL_OK only. */
 #ifndef DRL_PROBE_H
 #define DRL_PROBE_H
 
