@@ -1,8 +1,8 @@
 /* Speed of one full training step: batch assembly, noise, forward, backward, clipping, Adam, moving average.
  *
  * Networks: `paper` (WRN-28-2 encoder, score network 16 x (1,2,2,2), 3x32x32, batch 64) and `desk` (WRN-10-1, 16 x
- * (1,2,2), 1x32x32). Prints the median of several rounds, images/s and the time by kind of op; --json gives one object.
- */
+ * (1,2,2), 1x32x32). Prints the median of several rounds, images/s and the time by kind of op; --set bench.json=yes
+ * gives one object. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +54,7 @@ static drl_status measure(drl_model *m, const bench_cfg *b, double *seconds, drl
         }
         round[r] = (drl_now() - start) / (double)steps;
     }
+    if (st != DRL_OK) return st;
     qsort(round, b->bench_rounds, sizeof *round, by_value);
     *seconds = round[b->bench_rounds / 2];
     return st;

@@ -18,6 +18,13 @@ if(NOT DRL_GIT_REVISION)
   set(DRL_GIT_REVISION unknown)
 endif()
 
+# Recorded with every result; configured anew after every commit.
+set_source_files_properties(lib/results/provenance.c lib/core/cli.c PROPERTIES COMPILE_DEFINITIONS
+  DRL_GIT_REVISION="${DRL_GIT_REVISION}")
+if(EXISTS "${CMAKE_SOURCE_DIR}/.git/logs/HEAD")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/.git/logs/HEAD")
+endif()
+
 function(drl_add_library name)
   add_library(${name} STATIC ${DRL_SOURCES})
   target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}/lib/include")
@@ -25,7 +32,7 @@ function(drl_add_library name)
   target_include_directories(${name} SYSTEM PRIVATE ${RANDOM123_INCLUDE} ${LBFGS_INCLUDE})
   target_compile_options(${name} PRIVATE ${DRL_FLAGS})
   target_compile_definitions(${name} PRIVATE DRL_VERSION="${PROJECT_VERSION}"
-    DRL_GIT_REVISION="${DRL_GIT_REVISION}" DRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    DRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PUBLIC PkgConfig::OPENBLAS PkgConfig::ARCHIVE PkgConfig::ZLIB PkgConfig::CJSON
     PkgConfig::INIH PkgConfig::SQLITE PkgConfig::CRYPTO ${LBFGS_LIBRARY} Threads::Threads m)
 endfunction()

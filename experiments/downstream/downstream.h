@@ -49,8 +49,8 @@ drl_status probe_codes(drl_store *store, int64_t run_id, const settings *s, cons
 drl_status probe_done(drl_store *store, int64_t run_id, const settings *s, double t, bool *done, drl_err *err);
 
 /* Writes OUT/tables/downstream-DATASET-SCALE{,-claims}.{md,csv,tex} and OUT/figures/downstream-DATASET-SCALE.{svg,png}
- * from the store alone, and prints where they are on standard output. */
-drl_status write_report(drl_store *store, const char *out, const char *dataset, const char *scale, const settings *s,
-                        drl_err *err);
+ * from the rows of this configuration in the store alone, and prints where they are on standard output. */
+drl_status write_report(drl_store *store, const char *out, const char *dataset, const char *scale,
+                        const char *config_hash, const settings *s, drl_err *err);
 
 #endif

@@ -36,6 +36,13 @@ static drl_status check_own(const settings *s, drl_err *err) {
     if (!any)
         return drl_fail(err, DRL_ERR_CONFIG, "probe.mlp, probe.linear, probe.neighbours: every probe is switched off");
     if (s->own.eval_times.n == 0) return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want at least one time");
+    for (size_t i = 1; i < s->own.eval_times.n; i++)
+        if (!(s->own.eval_times.v[i] > s->own.eval_times.v[i - 1]))
+            return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want rising times, got %g before %g",
+                            s->own.eval_times.v[i - 1], s->own.eval_times.v[i]);
+    if (s->model.model_code == 1 && s->own.eval_times.n > 1)
+        return drl_fail(err, DRL_ERR_CONFIG,
+                        "eval.times: a static code is the same at all times: give one, as in eval.times=0");
     return DRL_OK;
 }
 
@@ -208,36 +215,74 @@ static drl_status run_pixels(program *p, uint64_t seed, drl_err *err) {
 
 /* ---- Dry run: the plan and what it would take -------------------------------------------------------------------- */
 
+/* *seconds = what the MLP probe of one set of d-dimensional codes takes at most, from one epoch on a few random ones.
+ */
+static drl_status time_mlp(program *p, size_t d, double *seconds, drl_err *err) {
+    enum { ROWS = 4096 };
+    *seconds = 0;
+    if (!probe_wanted(&p->s, PROBE_MLP)) return DRL_OK;
+    drl_mlp_cfg full = p->s.own.probe_mlp == 1 ? drl_mlp_fast() : drl_mlp_published(), one = full;
+    one.epochs = one.rates = 1;
+    drl_real *x = NULL;
+    int32_t *y = NULL;
+    drl_probe_result result;
+    drl_status st = drl_alloc(&x, ROWS * d, sizeof *x, "codes", err);
+    if (st == DRL_OK) st = drl_alloc(&y, ROWS, sizeof *y, "labels", err);
+    if (st == DRL_OK) {
+        drl_rng_normal(drl_rng_stream(1, DRL_RNG_TEST, 0, 0), 0, x, ROWS * d);
+        for (size_t i = 0; i < ROWS; i++) y[i] = (int32_t)(i % p->data->classes);
+        drl_codes codes = {ROWS, d, p->data->classes, x, y}, few = {16, d, p->data->classes, x, y};
+        drl_mlp_job job = {codes, few, few, 1};
+        double start = drl_now();
+        st = drl_probe_mlp(&result, &job, 1, &one, p->team, err);
+        double epochs = (double)(full.epochs * full.rates) / (double)drl_threads_count(p->team);
+        *seconds = (drl_now() - start) * epochs * 0.9 * (double)p->data->split[DRL_SPLIT_TRAIN].n / ROWS;
+    }
+    drl_free(x);
+    drl_free(y);
+    return st;
+}
+
 static drl_status dry_run(program *p, drl_err *err) {
     drl_model *m;
     drl_status st = drl_model_open(&m, &p->s.model, p->data, 1, p->team, err);
     if (st != DRL_OK) return st;
-    double loss, start, step_seconds, encode_seconds;
-    size_t steps = 0, images = 0;
+    double loss, start, step_seconds, encode_seconds, mlp_seconds = 0, pixel_seconds = 0;
+    size_t steps = 0, images = 0, pixels = p->data->split[0].h * p->data->split[0].w * p->data->split[0].c;
     if ((st = drl_model_step(m, &loss, err)) != DRL_OK) goto done; /* warms caches */
     for (start = drl_now(); st == DRL_OK && drl_now() - start < 2; steps++) st = drl_model_step(m, &loss, err);
     step_seconds = (drl_now() - start) / (double)steps;
+    size_t codes_size = drl_model_code_size(m);
     code_pair codes;
-    if (st != DRL_OK || (st = alloc_codes(p, &codes, drl_model_code_size(m), err)) != DRL_OK) goto done;
+    if (st != DRL_OK || (st = alloc_codes(p, &codes, codes_size, err)) != DRL_OK) goto done;
     start = drl_now();
     st = drl_model_encode(m, DRL_SPLIT_TEST, 0, codes.x[DRL_SPLIT_TEST], err);
     encode_seconds = (drl_now() - start) / (double)p->data->split[DRL_SPLIT_TEST].n;
     free_codes(&codes);
+    if (st == DRL_OK) st = time_mlp(p, codes_size, &mlp_seconds, err);
+    if (st == DRL_OK && p->s.own.eval_references) st = time_mlp(p, pixels, &pixel_seconds, err);
+    if (st != DRL_OK) goto done;
 
-    char train[32], encode[32];
+    char train[32], encode[32], probes[32], all[32];
     size_t seeds = p->s.own.eval_seeds, times = p->s.own.eval_times.n, each = p->s.model.train_steps;
     for (int split = 0; split < DRL_SPLITS; split++) images += p->data->split[split].n;
     drl_graph_stats gs = drl_graph_get_stats(m->train);
     printf("%s on %s, scale %s: plan\n", EXPERIMENT, p->data->name, drl_scale_name(p->cli.scale));
     printf("  models to train: %zu (%s), %zu parameters, %.1f M multiply-accumulates an image forward\n", seeds,
            m->method->title, drl_params_trained(&m->params), gs.macs * 1e-6);
+    size_t sets = seeds * (times + (p->s.own.eval_references ? 1 : 0));
+    double train_all = step_seconds * (double)(each * seeds);
+    double encode_all = encode_seconds * (double)(images * sets);
+    double probe_all = mlp_seconds * (double)sets + pixel_seconds * (double)seeds;
     printf("  each: %zu steps of %zu images; measured %.0f images/s: %s in all\n", each, p->s.model.train_batch,
-           (double)p->s.model.train_batch / step_seconds,
-           drl_format_duration(train, sizeof train, step_seconds * (double)(each * seeds)));
-    printf("  encode %zu images at %zu times a seed: %s in all\n", images, times,
-           drl_format_duration(encode, sizeof encode, encode_seconds * (double)(images * times * seeds)));
-    printf("  then fit the probes on %zu sets of codes; memory of a step %.0f MB\n",
-           seeds * (times + (p->s.own.eval_references ? 2 : 0)), (double)(gs.tensor_bytes + gs.gradient_bytes) * 1e-6);
+           (double)p->s.model.train_batch / step_seconds, drl_format_duration(train, sizeof train, train_all));
+    printf("  encode %zu images for %zu sets of codes: %s in all\n", images, sets,
+           drl_format_duration(encode, sizeof encode, encode_all));
+    printf("  MLP probes of these%s: at most %s; linear and k-NN probes take seconds each\n",
+           p->s.own.eval_references ? " and of the pixels" : "", drl_format_duration(probes, sizeof probes, probe_all));
+    printf("  together about %s from nothing; models and rows found in --out are used again\n",
+           drl_format_duration(all, sizeof all, train_all + encode_all + probe_all));
+    printf("  memory of a step %.0f MB\n", (double)(gs.tensor_bytes + gs.gradient_bytes) * 1e-6);
 done:
     drl_model_close(m);
     return st;
@@ -258,7 +303,7 @@ static drl_status run(program *p, drl_err *err) {
         if (st == DRL_OK) st = run_trained(p, seed, err);
     }
     if (st != DRL_OK) return st;
-    return write_report(p->store, p->cli.out, p->data->name, drl_scale_name(p->cli.scale), &p->s, err);
+    return write_report(p->store, p->cli.out, p->data->name, drl_scale_name(p->cli.scale), p->config_hash, &p->s, err);
 }
 
 int main(int argc, char **argv) {

@@ -17,6 +17,7 @@ void drl_interrupt_install(void) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* whoever read our messages may be gone before the checkpoint is written */
 }
 
 bool drl_interrupted(void) {

@@ -3,9 +3,9 @@
  *   NAME          every parameter and running statistic, under the names of vectors 3
  *   ema/NAME, adam/m/NAME, adam/v/NAME     of trained parameters
  *   log/loss      mean loss of every DRL_HISTORY_STEPS steps;  log/partial  sum of the steps since, as float64
- *   __metadata__  format, key (what determines the model), step, config, digest (of all the others and all tensors)
- * Random numbers have no state: they are functions of (seed, step). The file depends on nothing else, so equal runs
- * give equal bytes. */
+ *   __metadata__  format, key (what determines the model), step, config, kernels, digest (of all the others and all
+ * tensors) Random numbers have no state: they are functions of (seed, step). The file depends on nothing else, so equal
+ * runs give equal bytes. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <math.h>
@@ -19,6 +19,7 @@
 #include "drl/mem.h"
 #include "drl/model.h"
 #include "drl/safetensors.h"
+#include "nn/conv_kernel.h"
 #include "nn/safetensors_dtype.h"
 
 #define FORMAT "drl-checkpoint-1"
@@ -61,11 +62,12 @@ static void digest_add(char hex[65], const char *name, const void *bytes, size_t
     drl_sha256(hex, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 }
 
-static void digest_begin(char hex[65], const char *key, const char *step, const char *config) {
+static void digest_begin(char hex[65], const char *key, const char *step, const char *config, const char *kernels) {
     hex[0] = '\0';
     digest_add(hex, "key", key, strlen(key));
     digest_add(hex, "step", step, strlen(step));
     digest_add(hex, "config", config, strlen(config));
+    if (kernels) digest_add(hex, "kernels", kernels, strlen(kernels));
 }
 
 /* ---- Writing ----------------------------------------------------------------------------------------------------- */
@@ -129,20 +131,22 @@ static drl_status write_json(const drl_model *m, const char *dir, const char *co
 
 drl_status drl_checkpoint_write(const drl_model *m, const char *dir, const char *provenance, drl_err *err) {
     char path[4096], step[32], digest[65], *config = NULL;
+    const char *kernels = NULL;
     drl_real *copy = NULL;
     drl_st_writer *w = NULL;
     size_t n_options;
     const drl_option *options = drl_model_options(&n_options);
     drl_status st = drl_config_text(&config, &m->cfg, options, n_options, err);
     if (st == DRL_OK) st = drl_alloc(&copy, 4 * m->params.n_value + m->params.n_state, sizeof *copy, "checkpoint", err);
+    if (st == DRL_OK) st = drl_conv_describe(&kernels, err);
     if (st == DRL_OK) st = drl_st_writer_new(&w, err);
     snprintf(step, sizeof step, "%llu", (unsigned long long)m->optim.step);
-    if (st == DRL_OK) digest_begin(digest, m->key, step, config);
+    if (st == DRL_OK) digest_begin(digest, m->key, step, config, kernels);
     if (st == DRL_OK) st = add_blocks(w, digest, m, copy, err);
     if (st == DRL_OK) st = add_log(w, digest, m, err);
-    const char *metadata[][2] = {
-        {"format", FORMAT}, {"key", m->key}, {"step", step}, {"config", config}, {"digest", digest}};
-    for (size_t i = 0; st == DRL_OK && i < 5; i++) st = drl_st_add_metadata(w, metadata[i][0], metadata[i][1], err);
+    const char *metadata[][2] = {{"format", FORMAT}, {"key", m->key},      {"step", step},
+                                 {"config", config}, {"kernels", kernels}, {"digest", digest}};
+    for (size_t i = 0; st == DRL_OK && i < 6; i++) st = drl_st_add_metadata(w, metadata[i][0], metadata[i][1], err);
     if (st == DRL_OK) st = drl_st_write(w, path_of(path, sizeof path, dir, "checkpoint.safetensors"), err);
     if (st == DRL_OK) st = write_json(m, dir, config, provenance, err);
     drl_st_writer_free(w);
@@ -187,13 +191,23 @@ static drl_status check_digest(const drl_st *st, drl_err *err) {
     const char *key = drl_st_metadata(st, "key"), *step = drl_st_metadata(st, "step");
     const char *config = drl_st_metadata(st, "config"), *want = drl_st_metadata(st, "digest");
     char digest[65];
-    digest_begin(digest, key ? key : "", step ? step : "", config ? config : "");
+    digest_begin(digest, key ? key : "", step ? step : "", config ? config : "", drl_st_metadata(st, "kernels"));
     for (size_t i = 0; i < drl_st_count(st); i++) {
         const drl_st_tensor *t = drl_st_at(st, i);
         digest_add(digest, t->name, t->data, t->count * drl_st_dtype_size(t->dtype));
     }
     if (want && strcmp(want, digest) == 0) return DRL_OK;
     return drl_fail(err, DRL_ERR_FORMAT, "damaged: its contents do not match its digest; remove it to start over");
+}
+
+/* A run is continued with the kernels it began with, or its bits would be neither's. A finished one may be used by any.
+ */
+static drl_status check_kernels(const drl_st *st, drl_err *err) {
+    const char *began = drl_st_metadata(st, "kernels"), *now;
+    drl_status s = drl_conv_describe(&now, err);
+    if (s != DRL_OK || (began && strcmp(began, now) == 0)) return s;
+    return drl_fail(err, DRL_ERR_CONFIG, "was begun with the kernels \"%s\", these are \"%s\": --resume no starts over",
+                    began ? began : "unknown", now);
 }
 
 static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
@@ -209,6 +223,7 @@ static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
     unsigned long long steps = step ? strtoull(step, &end, 10) : 0;
     if (!step || *end || errno || steps > m->cfg.train_steps)
         return drl_fail(err, DRL_ERR_FORMAT, "step \"%s\" is not in 0 .. %zu", step ? step : "", m->cfg.train_steps);
+    if (steps < m->cfg.train_steps && (s = check_kernels(st, err)) != DRL_OK) return s;
     block blocks[BLOCKS];
     blocks_of(m, blocks);
     for (int b = 0; b < BLOCKS; b++)

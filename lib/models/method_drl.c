@@ -64,5 +64,4 @@ static drl_tensor encoder(const drl_model *m, drl_graph *g, drl_tensor x, drl_te
     return drl_encoder(g, x, t, &cfg);
 }
 
-const drl_method drl_method_drl = {
-    .name = "drl", .title = "DRL", .code_depends_on_t = true, .build = build, .fill = fill, .encoder = encoder};
+const drl_method drl_method_drl = {.name = "drl", .title = "DRL", .build = build, .fill = fill, .encoder = encoder};

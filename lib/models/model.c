@@ -7,6 +7,7 @@
 #include "drl/hash.h"
 #include "drl/interrupt.h"
 #include "drl/mem.h"
+#include "nn/conv_kernel.h"
 
 #define ENCODE_BATCH 256
 
@@ -82,6 +83,9 @@ static drl_status build_graphs(drl_model *m, drl_err *err) {
 }
 
 drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
+    const char *kernels;
+    drl_status st = drl_conv_describe(&kernels, err);
+    if (st != DRL_OK) return st;
     if (!drl_method_find(c->model_method))
         return drl_fail(err, DRL_ERR_CONFIG, "model.method = %s: unknown; the methods are: %s", c->model_method,
                         drl_method_names());

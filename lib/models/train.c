@@ -91,10 +91,11 @@ drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {
         smooth = isnan(smooth) ? loss : 0.98 * smooth + 0.02 * loss;
         drl_progress_update(&progress, (size_t)m->optim.step, m->cfg.train_batch, smooth);
         if (drl_now() - saved >= run->checkpoint_seconds && m->optim.step < steps)
-            if ((st = save(m, run, &saved, err)) != DRL_OK) return st;
+            if ((st = save(m, run, &saved, err)) != DRL_OK) break;
     }
+    if (st == DRL_OK) st = save(m, run, &saved, err); /* before anything is said */
     drl_progress_end(&progress, (size_t)m->optim.step, smooth);
-    if ((st = save(m, run, &saved, err)) != DRL_OK) return st;
+    if (st != DRL_OK) return st;
     measure(m, run);
     if (m->optim.step < steps)
         return drl_fail(err, DRL_ERR_INTERRUPTED,

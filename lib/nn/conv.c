@@ -1,9 +1,11 @@
 /* Which convolution kernel serves which shape (nn/conv_kernel.h). */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "nn/conv_kernel.h"
+#include "drl/blas.h"
+#include "nn/conv_vector.h"
 
 drl_conv_level drl_conv_allowed(void) {
     static atomic_int known; /* level + 1; 0: not asked yet */
@@ -63,4 +65,15 @@ size_t drl_conv_scratch(const drl_conv_dims *d) {
     if (!drl_conv_winograd_applies(d)) return most;
     size_t winograd = drl_conv_winograd_scratch(d);
     return winograd > most ? winograd : most;
+}
+
+drl_status drl_conv_describe(const char **description, drl_err *err) {
+    static const char *const names[] = {"gemm", "direct", "winograd"};
+    static char text[128];
+    const char *wanted = getenv("DRL_CONV"), *used = names[drl_conv_allowed()];
+    if (wanted && strcmp(wanted, used) != 0)
+        return drl_fail(err, DRL_ERR_CONFIG, "DRL_CONV=%s: want gemm, direct or winograd", wanted);
+    snprintf(text, sizeof text, "%s, vectors of %d bytes, OpenBLAS %s", used, VECTOR_BYTES, drl_blas_kernels());
+    *description = text;
+    return DRL_OK;
 }

@@ -38,6 +38,10 @@ bool drl_conv_winograd_applies(const drl_conv_dims *d);
 typedef enum drl_conv_level { DRL_CONV_GEMM, DRL_CONV_DIRECT, DRL_CONV_WINOGRAD } drl_conv_level;
 drl_conv_level drl_conv_allowed(void);
 
+/* *description = what the bits of a result depend on besides its inputs: kernels, vector width, BLAS kernels. Static
+ * text. ERR_CONFIG where DRL_CONV is set to something else than gemm, direct or winograd. */
+drl_status drl_conv_describe(const char **description, drl_err *err);
+
 /* The plain loops the fast ones are tested against. */
 void drl_conv_forward_ref(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,
                           size_t n);

@@ -188,6 +188,8 @@ static void convolve(drl_real *y, const drl_real *x, const drl_real *u, size_t h
     for (size_t first = 0; first < tiles; first += TILES) {
         size_t k = min_size(TILES, tiles - first);
         gather(v, x, h, w, in, first, k, zeros);
+        for (size_t p = 0; k % P && p < POSITIONS; p++) /* what the last register tile reads beyond the tiles */
+            memset(v + (p * TILES + k) * in, 0, (P - k % P) * in * sizeof *v);
         multiply(m, v, u, in, out, k);
         scatter(y, m, h, w, out, first, k, alpha, add);
     }

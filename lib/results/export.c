@@ -10,14 +10,14 @@
 #include "drl/file.h"
 #include "drl/results.h"
 
-typedef struct export {
+typedef struct exporter {
     drl_store *store;
     FILE *csv;
     cJSON *runs;
-}
-export;
+    const char *config_hash;
+} exporter;
 
-static bool has_run(const export *e, int64_t id) {
+static bool has_run(const exporter *e, int64_t id) {
     for (const cJSON *run = e->runs->child; run; run = run->next) {
         const cJSON *number = cJSON_GetObjectItemCaseSensitive(run, "run");
         if (number && (int64_t)number->valuedouble == id) return true;
@@ -26,7 +26,8 @@ static bool has_run(const export *e, int64_t id) {
 }
 
 static drl_status add_row(void *arg, const drl_row *r, drl_err *err) {
-    export *e = arg;
+    exporter *e = arg;
+    if (strcmp(r->config_hash, e->config_hash) != 0) return DRL_OK;
     char t[32] = "", value[32];
     if (!isnan(r->t)) drl_format_number(t, r->t);
     drl_format_number(value, r->value);
@@ -54,10 +55,10 @@ static drl_status write_text(const char *stem, const char *suffix, const char *t
 }
 
 drl_status drl_store_export(drl_store *store, const char *experiment, const char *dataset, const char *scale,
-                            const char *stem, drl_err *err) {
+                            const char *config_hash, const char *stem, drl_err *err) {
     char *text = NULL;
     size_t size = 0;
-    export e = {store, open_memstream(&text, &size), cJSON_CreateArray()};
+    exporter e = {store, open_memstream(&text, &size), cJSON_CreateArray(), config_hash};
     drl_status st = DRL_OK;
     if (!e.csv || !e.runs) st = drl_fail(err, DRL_ERR_MEMORY, "%s: rows", stem);
     if (st == DRL_OK) {

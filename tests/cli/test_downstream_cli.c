@@ -81,6 +81,8 @@ static void keys_and_values_are_checked(void **state) {
         {"eval.times=", "eval.times|at least one"},
         {"eval.times=0, 2", "eval.times|out of range"},
         {"eval.times=,", "eval.times"},
+        {"eval.times=0.5, 0, 1", "eval.times|rising"},
+        {"model.code=static", "eval.times|static"},
         {"eval.seeds=0", "eval.seeds|1 to 100"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) REFUSED(2, cases[i][1], "--set", cases[i][0]);

@@ -267,6 +267,34 @@ static void interrupted_politely(void **state) {
     }
 }
 
+/* Ctrl-C ends the whole process group: whoever reads the program's messages may be gone when it wants to say that it
+ * stops. The checkpoint must be written all the same. */
+static void interrupted_unheard(void **state) {
+    (void)state;
+    const char *out = in_dir("unheard");
+    command c = tiny(out, "2",
+                     (const char *const[]){"--set=run.checkpoint_seconds=1e6", "--set=train.steps=1000000",
+                                           "--set=eval.references=no", NULL});
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/downstream", DRL_BIN_DIR);
+        dup2(ends[1], 1), dup2(ends[1], 2), close(ends[0]), close(ends[1]);
+        execv(path, (char **)(uintptr_t)c.argv);
+        _exit(127);
+    }
+    close(ends[1]);
+    sleep_for(1.5 * (1 + 9 * PROGRAM_SLOW)); /* into the training: the first step of a million */
+    close(ends[0]);
+    kill(child, SIGINT);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    assert_true(checkpoint_of(out)[0]);
+}
+
 /* ---- Damaged checkpoints
  * --------------------------------------------------------------------------------------------- */
 
@@ -355,6 +383,7 @@ int main(void) {
         cmocka_unit_test(killed_while_saving),
         cmocka_unit_test(killed_while_probing),
         cmocka_unit_test(interrupted_politely),
+        cmocka_unit_test(interrupted_unheard),
         cmocka_unit_test(damage_is_refused),
     };
     return cmocka_run_group_tests(tests, make_reference, program_teardown);

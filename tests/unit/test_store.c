@@ -358,11 +358,13 @@ static void exported(void **state) {
     drl_store *s = open_store();
     int64_t a = open_run(s, "drl", 1, "h"), b = open_run(s, "pixels", 2, "h");
     put(s, a, "mlp", 0.1, 0.25);
+    put(s, open_run(s, "vdrl", 1, "another"), "mlp", 0.1, 0.75); /* left out */
     assert_int_equal(drl_store_put(s, b, "mlp", NAN, 0.5, "a \"b\", c", NULL), DRL_OK);
     char stem[512], path[600], text[8192], want[256];
     snprintf(stem, sizeof stem, "%s/x", dir);
     drl_err err = {0};
-    if (drl_store_export(s, "downstream", "fashion-mnist", "desk", stem, &err) != DRL_OK) fail_msg("%s", err.message);
+    if (drl_store_export(s, "downstream", "fashion-mnist", "desk", "h", stem, &err) != DRL_OK)
+        fail_msg("%s", err.message);
     char *json = NULL;
     assert_int_equal(drl_store_describe(s, b + 100, &json, &err), DRL_ERR_NOT_FOUND);
     assert_null(json);

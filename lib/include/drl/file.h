@@ -18,7 +18,7 @@
 /* Makes a directory and its parents. */
 drl_status drl_make_dirs(const char *path, drl_err *err);
 
-/* A file on its way: write to `f`, then commit or discard; both close it. Errors name the final path. */
+/* A file on its way: write to `f`, then commit, which closes it. Errors name the final path. */
 typedef struct drl_new_file {
     FILE *f;
     char path[DRL_PATH_MAX], temporary[DRL_PATH_MAX];
@@ -26,7 +26,6 @@ typedef struct drl_new_file {
 drl_status drl_new_file_open(drl_new_file *n, const char *path, drl_err *err);
 /* ERR_IO, and no file left, where anything written so far, the fsync, the close or the rename failed. */
 drl_status drl_new_file_commit(drl_new_file *n, drl_err *err);
-void drl_new_file_discard(drl_new_file *n);
 
 /* The whole of it in one call. */
 drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err);

@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* From now on the first SIGINT or SIGTERM only sets the flag; a second one ends the process as usual. */
+/* From now on the first SIGINT or SIGTERM only sets the flag; a second one ends the process as usual.
+ * SIGPIPE is ignored: Ctrl-C also ends the programs that read our messages, and work must be saved all the same. */
 void drl_interrupt_install(void);
 
 /* Whether the flag is set. Work that stops because of it returns DRL_ERR_INTERRUPTED. */

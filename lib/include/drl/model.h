@@ -47,7 +47,6 @@ typedef struct drl_model drl_model;
 
 typedef struct drl_method {
     const char *name, *title;
-    bool code_depends_on_t;
     /* Appends inputs, networks and roots to m->train; keeps the handles of the inputs in m->in. */
     drl_status (*build)(drl_model *m, drl_err *err);
     /* Fills the inputs of images first .. first + n - 1 of the batch (m->index) for m->optim.step. drl_fill_fn. */

@@ -52,10 +52,10 @@ drl_status drl_store_rows(drl_store *store, const char *experiment, const char *
  * ERR_NOT_FOUND for an unknown id. */
 drl_status drl_store_describe(drl_store *store, int64_t run_id, char **json, drl_err *err);
 
-/* Writes STEM-rows.csv, the rows drl_store_rows gives (run, method, seed, metric, t, value, detail, config_hash; t
- * empty where it does not apply), and STEM-runs.json, the descriptions of their runs. */
+/* Writes STEM-rows.csv, the rows drl_store_rows gives of one configuration (run, method, seed, metric, t, value,
+ * detail, config_hash; t empty where it does not apply), and STEM-runs.json, the descriptions of their runs. */
 drl_status drl_store_export(drl_store *store, const char *experiment, const char *dataset, const char *scale,
-                            const char *stem, drl_err *err);
+                            const char *config_hash, const char *stem, drl_err *err);
 
 /* Mean, sample standard deviation and half-width of the 95 % interval (Student's t) of n values; n = 1: both 0. */
 typedef struct drl_stats {
