@@ -7,9 +7,8 @@
  *         | 0  1  0 -1 |        |  0    0    1  |
  * the tile is  Y = A^T [ sum over channels (G g G^T) .* (B^T d B) ] A,  g the 3x3 kernel (Lavin and Gray 2016). The sum
  * over channels is, for each of the 16 positions, a product of (tiles x cin) and (cin x cout) matrices. The data
- * gradient is the same with the kernel turned and transposed; the weight gradient is dg = G^T [ sum over tiles (B^T d
- * B)
- * .* (A dY A^T) ] G.
+ * gradient is the same with the kernel turned and transposed; the weight gradient is
+ *   dg = G^T [ sum over tiles (B^T d B) .* (A dY A^T) ] G.
  *
  * Tiles are worked on in blocks that stay in the second-level cache. Needs even sides and whole vectors of channels. */
 #include "nn/conv_vector.h"
