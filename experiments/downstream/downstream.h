@@ -19,6 +19,7 @@
     X(BOOL, probe, standardise, "yes", DRL_ANY, "codes to mean 0 and deviation 1 before the MLP and linear probes")    \
     X(REAL, run, checkpoint_seconds, "60", DRL_RANGE(0, 1e6), "time between checkpoints; does not change results")
 DRL_CONFIG_STRUCT(downstream_cfg, DOWNSTREAM_OPTIONS);
+enum { MLP_PUBLISHED, MLP_FAST, MLP_NONE }; /* the choices of probe.mlp, in their order */
 
 typedef struct settings {
     drl_model_cfg model;

@@ -40,7 +40,7 @@ static drl_status check_own(const settings *s, drl_err *err) {
         if (!(s->own.eval_times.v[i] > s->own.eval_times.v[i - 1]))
             return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want rising times, got %g before %g",
                             s->own.eval_times.v[i - 1], s->own.eval_times.v[i]);
-    if (s->model.model_code == 1 && s->own.eval_times.n > 1)
+    if (s->model.model_code == DRL_CODE_STATIC && s->own.eval_times.n > 1)
         return drl_fail(err, DRL_ERR_CONFIG,
                         "eval.times: a static code is the same at all times: give one, as in eval.times=0");
     return DRL_OK;
@@ -221,7 +221,7 @@ static drl_status time_mlp(program *p, size_t d, double *seconds, drl_err *err) 
     enum { ROWS = 4096 };
     *seconds = 0;
     if (!probe_wanted(&p->s, PROBE_MLP)) return DRL_OK;
-    drl_mlp_cfg full = p->s.own.probe_mlp == 1 ? drl_mlp_fast() : drl_mlp_published(), one = full;
+    drl_mlp_cfg full = p->s.own.probe_mlp == MLP_FAST ? drl_mlp_fast() : drl_mlp_published(), one = full;
     one.epochs = one.rates = 1;
     drl_real *x = NULL;
     int32_t *y = NULL;

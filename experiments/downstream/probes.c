@@ -8,7 +8,7 @@
 
 bool probe_wanted(const settings *s, int probe) {
     switch (probe) {
-    case PROBE_MLP: return s->own.probe_mlp != 2;
+    case PROBE_MLP: return s->own.probe_mlp != MLP_NONE;
     case PROBE_LINEAR: return s->own.probe_linear;
     default: return s->own.probe_neighbours > 0;
     }
@@ -68,7 +68,7 @@ static drl_status fit(drl_probe_result *r, int probe, const parts *p, const sett
                       drl_threads *team, char *detail, size_t size, drl_err *err) {
     drl_status st;
     if (probe == PROBE_MLP) {
-        bool fast = s->own.probe_mlp == 1;
+        bool fast = s->own.probe_mlp == MLP_FAST;
         drl_mlp_cfg cfg = fast ? drl_mlp_fast() : drl_mlp_published();
         drl_mlp_job job = {p->train, p->val, p->test, seed};
         st = drl_probe_mlp(r, &job, 1, &cfg, team, err);

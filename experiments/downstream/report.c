@@ -111,7 +111,7 @@ static drl_status add_notes(drl_table *table, const rows *all, const char *scale
         "Scale %s%s; %zu seed(s); test accuracy in %%, mean ± half-width of the 95 %% interval over seeds. Method %s, "
         "%s code.",
         scale, strcmp(scale, "smoke") == 0 ? " (checks the path, means nothing)" : "", count_seeds(all, s),
-        m->model_method, m->model_code == 0 ? "time-conditioned" : "static");
+        m->model_method, m->model_code == DRL_CODE_TIME ? "time-conditioned" : "static");
     drl_status st = drl_table_note(table, line, err);
     static const char *const sdes[] = {"VE", "VP", "sub-VP"};
     snprintf(

@@ -47,7 +47,7 @@ static void fill(void *model, size_t shard, size_t first, size_t n) {
         drl_real t = (drl_real)drl_t_quantile(&m->density, m->sde.t_min, drl_rng_uniform_at(times, first + i));
         drl_sde_marginal k = drl_sde_marginal_at(&m->sde, (double)t);
         in[T][i] = t;
-        in[T_CODE][i] = m->cfg.model_code == 0 ? t : 0;
+        in[T_CODE][i] = m->cfg.model_code == DRL_CODE_TIME ? t : 0;
         in[STD][i] = (drl_real)k.std;
         in[FACTOR][i] = (drl_real)drl_sde_score_factor(&m->sde, (double)t);
         in[WEIGHT][i] = 1;

@@ -189,7 +189,7 @@ static void encode_fill(void *arg, size_t shard, size_t first, size_t n) {
 drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err) {
     size_t n = m->data->split[split].n, d = drl_model_code_size(m);
     uint32_t index[ENCODE_BATCH];
-    encode_arg a = {m, split, index, m->cfg.model_code == 0 ? (drl_real)t : 0};
+    encode_arg a = {m, split, index, m->cfg.model_code == DRL_CODE_TIME ? (drl_real)t : 0};
     for (size_t from = 0; from < n; from += ENCODE_BATCH) {
         size_t k = n - from < ENCODE_BATCH ? n - from : ENCODE_BATCH;
         if (drl_interrupted()) return drl_fail(err, DRL_ERR_INTERRUPTED, "interrupted while encoding at t = %g", t);

@@ -41,6 +41,7 @@
     X(REAL, train, clip, "1", DRL_RANGE(0, 1e9), "gradient norm is clipped to this; 0: never")                         \
     X(REAL, train, ema, "0.999", DRL_RANGE(0, 1), "decay of the moving average of the weights")
 DRL_CONFIG_STRUCT(drl_model_cfg, DRL_MODEL_OPTIONS);
+enum { DRL_CODE_TIME, DRL_CODE_STATIC }; /* the choices of model.code, in their order */
 const drl_option *drl_model_options(size_t *n);
 
 typedef struct drl_model drl_model;
