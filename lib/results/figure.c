@@ -55,15 +55,15 @@ static void put_point(FILE *f, const drl_curve *curves, size_t i, double t, size
 }
 
 drl_status drl_curves_write(const char *path, const drl_curve *curves, size_t n, drl_err *err) {
-    char *text = NULL;
-    size_t size = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < curves[i].n; k++)
             if (!isfinite(curves[i].mean[k]) || (curves[i].kind == DRL_CURVE_LINE && !isfinite(curves[i].t[k])))
                 return drl_fail(err, DRL_ERR_NUMERIC, "%s: curve %s: point %zu is not finite", path, curves[i].label,
                                 k);
-    FILE *f = open_memstream(&text, &size);
-    if (!f) return drl_fail(err, DRL_ERR_MEMORY, "%s: cannot allocate the text", path);
+    drl_new_file file;
+    drl_status st = drl_new_file_open(&file, path, err);
+    if (st != DRL_OK) return st;
+    FILE *f = file.f;
     /* one block per curve, two blank lines between blocks; a reference line is a block from t = 0 to t = 1 */
     fputs("# t mean half95 panel kind number \"panel\" \"label\"   (kind 0 curve, 1 reference line)\n", f);
     for (size_t i = 0; i < n; i++) {
@@ -74,12 +74,7 @@ drl_status drl_curves_write(const char *path, const drl_curve *curves, size_t n,
         else
             for (size_t k = 0; k < curves[i].n; k++) put_point(f, curves, i, curves[i].t[k], k);
     }
-    bool bad = ferror(f) != 0;
-    bad = fclose(f) != 0 || bad;
-    drl_status st = bad ? drl_fail(err, DRL_ERR_MEMORY, "%s: cannot allocate the text", path)
-                        : drl_write_file(path, text, size, err);
-    free(text);
-    return st;
+    return drl_new_file_commit(&file, err);
 }
 
 /* ---- gnuplot ----------------------------------------------------------------------------------------------------- */

@@ -210,19 +210,14 @@ static void write_latex(FILE *f, const drl_table *t) {
 
 static drl_status write_format(const drl_table *t, const char *stem, const char *suffix,
                                void (*write)(FILE *, const drl_table *), drl_err *err) {
-    char path[4096], *text = NULL;
-    size_t size = 0;
+    char path[DRL_PATH_MAX];
     int n = snprintf(path, sizeof path, "%s%s", stem, suffix);
     if (n < 0 || (size_t)n >= sizeof path) return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", stem);
-    FILE *f = open_memstream(&text, &size);
-    if (!f) return drl_fail(err, DRL_ERR_MEMORY, "%s: cannot allocate the text", path);
-    write(f, t);
-    bool bad = ferror(f) != 0;
-    bad = fclose(f) != 0 || bad;
-    drl_status st = bad ? drl_fail(err, DRL_ERR_MEMORY, "%s: cannot allocate the text", path)
-                        : drl_write_file(path, text, size, err);
-    free(text);
-    return st;
+    drl_new_file file;
+    drl_status st = drl_new_file_open(&file, path, err);
+    if (st != DRL_OK) return st;
+    write(file.f, t);
+    return drl_new_file_commit(&file, err);
 }
 
 drl_status drl_table_write(const drl_table *t, const char *stem, drl_err *err) {
