@@ -26,17 +26,19 @@ typedef struct problem {
 typedef void (*pass_fn)(problem *p);
 #define PASSES(family)                                                                                                 \
     static void family##_f(problem *p) {                                                                               \
-        drl_conv_##family##_forward(p->y, p->x, p->w, (drl_real)1e-3, &p->d, IMAGES, &p->scratch);                     \
+        drl_conv_sum sum = {.start = p->w};                                                                            \
+        drl_conv_##family.forward(p->y, p->x, p->w, (drl_real)1e-3, &sum, &p->d, IMAGES, &p->scratch);                 \
     }                                                                                                                  \
     static void family##_d(problem *p) {                                                                               \
-        drl_conv_##family##_backward_data(p->x, p->y, p->w, (drl_real)1e-3, false, &p->d, IMAGES, &p->scratch);        \
+        drl_conv_##family.backward_data(p->x, p->y, p->w, (drl_real)1e-3, false, &p->d, IMAGES, &p->scratch);          \
     }                                                                                                                  \
     static void family##_w(problem *p) {                                                                               \
-        drl_conv_##family##_backward_weight(p->w, p->x, p->y, (drl_real)1e-9, &p->d, IMAGES, &p->scratch);             \
+        drl_conv_##family.backward_weight(p->w, p->x, p->y, (drl_real)1e-9, &p->d, IMAGES, &p->scratch);               \
     }
 PASSES(gemm)
 PASSES(direct)
-PASSES(winograd)
+PASSES(winograd2)
+PASSES(winograd4)
 
 static double cpu_seconds(void) {
     struct timespec t;
@@ -84,19 +86,22 @@ int main(int argc, char **argv) {
         fprintf(stderr, "bench_ops: takes no arguments, got '%s'\n", argv[1]);
         return 2;
     }
-    static const pass_fn passes[9] = {gemm_f,   gemm_d,     gemm_w,     direct_f,  direct_d,
-                                      direct_w, winograd_f, winograd_d, winograd_w};
+    static const pass_fn passes[12] = {gemm_f,      gemm_d,      gemm_w,      direct_f,    direct_d,    direct_w,
+                                       winograd2_f, winograd2_d, winograd2_w, winograd4_f, winograd4_d, winograd4_w};
     problem p = {.x = filled(512 * 512, 0), .y = filled(512 * 512, 1), .w = filled(512 * 512, 2)};
     printf("sgemm 512: %.1f GFLOP/s (OpenBLAS %s)\n", rate(&p, product, 2e-9 * 512 * 512 * 512), drl_blas_kernels());
     drl_free(p.x), drl_free(p.y), drl_free(p.w);
-    printf("%-18s %20s %20s %20s\n", "3x3 layer", "gemm: fwd data wgt", "direct", "winograd");
+    printf("%-18s %20s %20s %20s %20s\n", "3x3 layer", "gemm: fwd data wgt", "direct", "winograd2", "winograd4");
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
         size_t s = layers[i][0], in = layers[i][1], out = layers[i][2];
         p = (problem){.d = {s, s, in, s, s, out, 3, 1, 1}};
         p.x = filled(IMAGES * s * s * in, 0), p.y = filled(IMAGES * s * s * out, 1), p.w = filled(9 * in * out, 2);
-        if (drl_arena_init(&p.scratch, drl_conv_scratch(&p.d), "bench", NULL) != DRL_OK) return EXIT_FAILURE;
+        size_t scratch = 0;
+        for (const drl_conv_family *const *f = drl_conv_families; *f; f++)
+            scratch = (*f)->scratch(&p.d) > scratch ? (*f)->scratch(&p.d) : scratch;
+        if (drl_arena_init(&p.scratch, scratch, "bench", NULL) != DRL_OK) return EXIT_FAILURE;
         printf("%2zux%-2zu %3zu -> %-3zu  ", s, s, in, out);
-        for (int k = 0; k < 9; k++)
+        for (int k = 0; k < 12; k++)
             printf(" %6.1f", rate(&p, passes[k], 18e-9 * (double)(IMAGES * s * s) * (double)(in * out)));
         printf("\n");
         drl_arena_free(&p.scratch);

@@ -1,113 +1,248 @@
-/* Direct 3x3 convolution in vector code, without unrolling the image into a matrix.
+/* Direct convolution in vector code, without unrolling the image into a matrix: any shape.
  *
- * In NHWC the inputs under one row of the kernel, 3 pixels of cin channels, lie side by side: a run of 3 cin numbers.
- * So y[p, o] = sum over 3 kernel rows of  (run of pixel p) . (3 cin x cout block of the weights) and a tile of P pixels
- * x Q vectors of output channels stays in registers while the runs go by. Images are copied into a frame of zeros
- * first, so that no tap needs a test; weights are packed into blocks of Q vectors, zero-padded. The data gradient at
- * stride 1 is the same computation on dy with the kernel turned and transposed. The weight gradient keeps a tile of R
- * run positions x Q vectors in registers while pixels go by.
- */
+ * In NHWC the inputs under one row of the kernel, k pixels of cin channels, lie side by side: a run of k cin numbers.
+ * So y[p, o] = sum over the k kernel rows of  (run of pixel p) . (k cin x cout block of the weights) and a tile of P
+ * pixels x Q vectors of output channels stays in registers while the runs go by. Where the kernel reaches beyond the
+ * image, images are copied into a frame of zeros first, so that no tap needs a test; weights are packed into blocks of
+ * Q vectors, zero-padded.
+ *
+ * The data gradient is the same computation on dy with the kernel turned and transposed. At stride s the pixels of dx
+ * fall into s x s classes by the parity of their row and column; those of a class meet the same taps of the kernel, and
+ * each class is a small convolution of stride 1 on dy. The weight gradient keeps a tile of run positions x Q vectors in
+ * registers while pixels go by. */
+#include <assert.h>
+
 #include "nn/conv_frame.h"
 #include "nn/conv_vector.h"
 
-enum { R = VECTOR_BYTES == 64 ? 12 : 6 }; /* run positions of a weight tile */
+enum { R = VECTOR_BYTES == 64 ? 12 : 6 }; /* run positions of a weight tile; */
+enum { R1 = 8 };                          /* of one where the kernel is 1x1 and R1 divides the run, so that none spills */
+enum { CLASSES = 4 };                     /* of parities: stride at most 2 */
 
 DRL_TILE(tile_full, Q)
 DRL_TILE(tile_narrow, 1)
 DRL_WEIGHT_TILE(weight_full, R, Q)
 DRL_WEIGHT_TILE(weight_narrow, R, 1)
+DRL_WEIGHT_TILE(weight_full1, R1, Q)
+DRL_WEIGHT_TILE(weight_narrow1, R1, 1)
 
-/* ---- Forward ----------------------------------------------------------------------------------------------------- */
+/* A 1x1 kernel at stride 1 sees no neighbours: all images are one tall one, where nothing else sets them apart. */
+static drl_conv_dims merged(const drl_conv_dims *d, size_t *n, bool apart) {
+    drl_conv_dims m = *d;
+    if (d->k != 1 || d->stride != 1 || apart) return m;
+    m.h = m.ho = d->h * *n;
+    *n = 1;
+    return m;
+}
 
-/* y (cout channels from `first` on) = (or +=) alpha acc, of the pixels at y[p * cout] */
-static void put(drl_real *y, const vec acc[P][Q], size_t pixels, size_t channels, size_t cout, drl_real alpha,
-                bool add) {
-    for (size_t p = 0; p < pixels; p++, y += cout) {
-        if (channels % V == 0) {
-            for (size_t q = 0; q < channels / V; q++)
-                store(y + q * V, alpha * acc[p][q] + (add ? load(y + q * V) : (vec){0}));
-            continue;
-        }
-        for (size_t c = 0; c < channels; c++) y[c] = (add ? y[c] : 0) + alpha * acc[p][c / V][c % V];
+/* ---- Forward and data gradient ----------------------------------------------------------------------------------- */
+
+/* Pixels (i, j), i < h, j < w, at i * row + j * step from the first. */
+typedef struct grid {
+    size_t row, step;
+} grid;
+
+/* What a pixel of the result is made of: `rows` runs of `run` numbers, `pitch` apart. */
+typedef struct taps {
+    size_t rows, run, pitch;
+} taps;
+
+/* Where a result goes: as finish() has it. */
+typedef struct result {
+    drl_real *y, alpha;
+    ending how;
+    const drl_real *start, *residual; /* residual lies as y does */
+} result;
+
+/* Channels that are no whole vectors, one by one. */
+static void finish_channels(const result *res, size_t at, size_t first, const drl_real *sums, size_t channels) {
+    for (size_t c = 0; c < channels; c++) {
+        drl_real *y = res->y + at + c, a = sums[c];
+        if (res->how == RESIDUAL) a += res->residual[at + c];
+        *y = res->alpha * a + (res->how == WRITE ? 0 : res->how == ADD ? *y : res->start[first + c]);
     }
 }
 
-/* One framed image: y (ho, wo, cout) = (or +=) alpha conv. `packed` holds blocks of (3 run) x B. */
-static void convolve(drl_real *y, const drl_real *framed, const frame *f, const drl_real *packed, size_t ho, size_t wo,
-                     size_t cout, size_t stride, drl_real alpha, bool add) {
-    size_t run = 3 * f->c, pixels = ho * wo;
-    for (size_t b = 0; b < blocks_of(cout); b++) {
-        const drl_real *w = packed + b * 3 * run * B;
-        size_t channels = min_size(B, cout - b * B);
-        for (size_t p0 = 0; p0 < pixels; p0 += P) {
-            const drl_real *x[P];
-            for (size_t p = 0; p < P; p++) {
-                size_t at = min_size(p0 + p, pixels - 1); /* missing pixels repeat the last and are not put */
-                x[p] = framed + at / wo * stride * f->row + at % wo * stride * f->c;
+/* The result at the pixels of `to`, cout channels, = runs of x (pixels of `from`) . packed, h x w pixels. `packed` holds
+ * blocks of (rows run) x B. */
+static void convolve(const result *res, grid to, const drl_real *x, grid from, size_t h, size_t w, const taps *t,
+                     const drl_real *packed, size_t cout) {
+    drl_real sums[P][B], sink[B];
+    size_t pixels = h * w;
+    for (size_t b = 0; b < blocks_of(cout); b++, packed += t->rows * t->run * B) {
+        size_t channels = min_size(B, cout - b * B), vectors = vectors_of(cout, b), column = 0, at = b * B;
+        bool whole = channels == vectors * V;
+        ending how = whole ? res->how : WRITE;
+        const drl_real *xp = x, *start = how >= START ? res->start + b * B : sink;
+        for (size_t first = 0; first < pixels; first += P) {
+            const drl_real *in[P], *residual[P];
+            drl_real *out[P];
+            size_t count = min_size(P, pixels - first), place[P];
+            for (size_t p = 0; p < P; p++) { /* missing pixels repeat the last, into the sink */
+                in[p] = xp, place[p] = at;
+                out[p] = !whole ? sums[p] : p < count ? res->y + at : sink;
+                residual[p] = how == RESIDUAL ? res->residual + at : sink;
+                if (p + 1 >= count && first + P >= pixels) continue;
+                if (++column < w) {
+                    xp += from.step, at += to.step;
+                } else {
+                    column = 0;
+                    xp += from.row - (w - 1) * from.step, at += to.row - (w - 1) * to.step;
+                }
             }
-            vec acc[P][Q];
-            (vectors_of(cout, b) == 1 ? tile_narrow : tile_full)(acc, x, w, 3, run, f->row);
-            put(y + p0 * cout + b * B, (const vec(*)[Q])acc, min_size(P, pixels - p0), channels, cout, alpha, add);
+            (vectors == 1 ? tile_narrow : tile_full)(out, in, packed, t->rows, t->run, t->pitch, how,
+                                                     whole ? res->alpha : 1, start, residual);
+            for (size_t p = 0; !whole && p < count; p++) finish_channels(res, place[p], b * B, sums[p], channels);
         }
     }
 }
 
 /* packed[block][t * in + i][o] = w[t][i][block * B + o], zeros beyond cout */
-static void pack(drl_real *restrict to, const drl_real *restrict w, size_t in, size_t out) {
+static void pack(drl_real *restrict to, const drl_real *restrict w, size_t n_taps, size_t in, size_t out) {
     for (size_t b = 0; b < blocks_of(out); b++) {
         size_t channels = min_size(B, out - b * B);
-        for (size_t r = 0; r < 9 * in; r++, to += B) {
+        for (size_t r = 0; r < n_taps * in; r++, to += B) {
             memcpy(to, w + r * out + b * B, channels * sizeof *to);
             memset(to + channels, 0, (B - channels) * sizeof *to);
         }
     }
 }
 
-/* The same of the turned and transposed kernel: rows are (t, o), columns i; tap t is the original's 8 - t. */
-static void pack_turned(drl_real *restrict to, const drl_real *restrict w, size_t in, size_t out) {
-    for (size_t b = 0; b < blocks_of(in); b++) {
-        size_t channels = min_size(B, in - b * B);
-        for (size_t t = 0; t < 9; t++)
-            for (size_t o = 0; o < out; o++, to += B) {
-                for (size_t i = 0; i < channels; i++) to[i] = w[((8 - t) * in + b * B + i) * out + o];
-                memset(to + channels, 0, (B - channels) * sizeof *to);
-            }
-    }
+static bool needs_frame(const drl_conv_dims *d, const frame *f) {
+    return d->pad != 0 || f->h > d->h || f->w > d->w;
 }
 
-void drl_conv_direct_forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,
-                             size_t n, drl_arena *scratch) {
+static void forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_sum *sum,
+                    const drl_conv_dims *dims, size_t n, drl_arena *scratch) {
     size_t mark = drl_arena_mark(scratch);
-    frame f = frame_of(d->h, d->w, d->cin, d->ho, d->wo, d->stride, d->pad);
-    drl_real *packed = drl_arena_take(scratch, blocks_of(d->cout) * 9 * d->cin * B * sizeof *packed);
-    drl_real *framed = drl_arena_take(scratch, (f.size + R) * sizeof *framed);
-    pack(packed, w, d->cin, d->cout);
+    drl_conv_dims d = merged(dims, &n, sum->start_step != 0);
+    frame f = frame_of(d.h, d.w, d.cin, d.ho, d.wo, d.k, d.stride, d.pad);
+    bool copy = needs_frame(&d, &f);
+    drl_real *packed = drl_arena_take(scratch, blocks_of(d.cout) * d.k * d.k * d.cin * B * sizeof *packed);
+    drl_real *framed = copy ? drl_arena_take(scratch, f.size * sizeof *framed) : NULL;
+    pack(packed, w, d.k * d.k, d.cin, d.cout);
+    const taps t = {d.k, d.k * d.cin, f.row};
+    const grid to = {d.wo * d.cout, d.cout}, from = {d.stride * f.row, d.stride * d.cin};
     for (size_t i = 0; i < n; i++) {
-        fill_frame(framed, x + i * d->h * d->w * d->cin, &f, d->h, d->w, d->pad);
-        convolve(y + i * d->ho * d->wo * d->cout, framed, &f, packed, d->ho, d->wo, d->cout, d->stride, alpha, true);
+        const drl_real *image = x + i * d.h * d.w * d.cin;
+        if (copy) fill_frame(framed, image, &f, d.h, d.w, d.pad);
+        size_t at = i * d.ho * d.wo * d.cout;
+        const result res = {y + at, alpha, sum->residual ? RESIDUAL : START, sum->start + i * sum->start_step,
+                            sum->residual ? sum->residual + at : NULL};
+        convolve(&res, to, copy ? framed : image, from, d.ho, d.wo, &t, packed, d.cout);
     }
     drl_arena_release(scratch, mark);
 }
 
-void drl_conv_direct_backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
-                                   const drl_conv_dims *d, size_t n, drl_arena *scratch) {
-    size_t mark = drl_arena_mark(scratch), before = 2 - d->pad;
-    frame f = frame_of(d->ho, d->wo, d->cout, d->h, d->w, 1, before);
-    drl_real *packed = drl_arena_take(scratch, blocks_of(d->cin) * 9 * d->cout * B * sizeof *packed);
-    drl_real *framed = drl_arena_take(scratch, (f.size + R) * sizeof *framed);
-    pack_turned(packed, w, d->cin, d->cout);
+/* The kernel's rows (or columns) that reach input rows of one parity, the last one first, and the output row that the
+ * first of them stands in for the first such input row: -1 or -2 where that is above the image. */
+typedef struct reach {
+    size_t n, k[3];
+    int at;
+} reach;
+
+static reach reach_of(const drl_conv_dims *d, size_t parity) {
+    reach r = {0};
+    for (size_t k = d->k; k-- > 0;) {
+        int offset = (int)(parity + d->pad) - (int)k;
+        if (offset % (int)d->stride != 0) continue;
+        if (r.n == 0) r.at = offset / (int)d->stride;
+        r.k[r.n++] = k;
+    }
+    return r;
+}
+
+/* Input rows of a parity. */
+static size_t rows_of(size_t h, size_t parity, size_t stride) {
+    return h > parity ? (h - parity - 1) / stride + 1 : 0;
+}
+
+/* The frame of dy in which every class finds its taps; *before: zeros on top and left. */
+static frame back_frame(const drl_conv_dims *d, size_t *before) {
+    size_t h = 0, w = 0, b = 0;
+    for (size_t parity = 0; parity < d->stride; parity++) {
+        reach r = reach_of(d, parity);
+        if (r.at < 0 && (size_t)-r.at > b) b = (size_t)-r.at;
+    }
+    for (size_t parity = 0; parity < d->stride; parity++) {
+        reach r = reach_of(d, parity);
+        if (r.n == 0) continue;
+        size_t start = (size_t)((int)b + r.at) + r.n - 1;
+        size_t down = start + rows_of(d->h, parity, d->stride), right = start + rows_of(d->w, parity, d->stride);
+        h = down > h ? down : h, w = right > w ? right : w;
+    }
+    *before = b;
+    h = h > d->ho + b ? h : d->ho + b, w = w > d->wo + b ? w : d->wo + b;
+    return (frame){h, w, d->cout, w * d->cout, h * w * d->cout};
+}
+
+/* packed[block][(row, column, o)][i] = w[row][column][block * B + i][o] over the taps of a class */
+static void pack_class(drl_real *restrict to, const drl_real *restrict w, const reach *ry, const reach *rx,
+                       const drl_conv_dims *d) {
+    size_t in = d->cin, out = d->cout;
+    for (size_t b = 0; b < blocks_of(in); b++) {
+        size_t channels = min_size(B, in - b * B);
+        for (size_t t = 0; t < ry->n * rx->n; t++) {
+            const drl_real *from = w + ((ry->k[t / rx->n] * d->k + rx->k[t % rx->n]) * in + b * B) * out;
+            for (size_t o = 0; o < out; o++, to += B) {
+                for (size_t i = 0; i < channels; i++) to[i] = from[i * out + o];
+                memset(to + channels, 0, (B - channels) * sizeof *to);
+            }
+        }
+    }
+}
+
+/* One class of the pixels of an image's dx, from framed dy. */
+static void class_data(drl_real *dx, const drl_real *framed, const frame *f, size_t before, size_t py, size_t px,
+                       const drl_real *packed, drl_real alpha, bool add, const drl_conv_dims *d) {
+    reach ry = reach_of(d, py), rx = reach_of(d, px);
+    size_t h = rows_of(d->h, py, d->stride), w = rows_of(d->w, px, d->stride), C = d->cin;
+    const grid to = {d->stride * d->w * C, d->stride * C}, from = {f->row, f->c};
+    drl_real *first = dx + (py * d->w + px) * C;
+    if (h == 0 || w == 0) return;
+    if (ry.n == 0 || rx.n == 0) { /* no output sees these pixels */
+        for (size_t i = 0; !add && i < h; i++)
+            for (size_t j = 0; j < w; j++) memset(first + i * to.row + j * to.step, 0, C * sizeof *dx);
+        return;
+    }
+    const taps t = {ry.n, rx.n * d->cout, f->row};
+    const drl_real *x = framed + (size_t)((int)before + ry.at) * f->row + (size_t)((int)before + rx.at) * f->c;
+    const result res = {first, alpha, add ? ADD : WRITE, NULL, NULL};
+    convolve(&res, to, x, from, h, w, &t, packed, C);
+}
+
+static void backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
+                          const drl_conv_dims *dims, size_t n, drl_arena *scratch) {
+    size_t mark = drl_arena_mark(scratch), before, s = dims->stride;
+    assert(s * s <= CLASSES);
+    drl_conv_dims d = merged(dims, &n, false);
+    frame f = back_frame(&d, &before);
+    bool copy = before > 0 || f.h > d.ho || f.w > d.wo;
+    drl_real *framed = copy ? drl_arena_take(scratch, f.size * sizeof *framed) : NULL, *packed[CLASSES] = {NULL};
+    for (size_t c = 0; c < s * s; c++) {
+        reach ry = reach_of(&d, c / s), rx = reach_of(&d, c % s);
+        packed[c] = drl_arena_take(scratch, blocks_of(d.cin) * ry.n * rx.n * d.cout * B * sizeof **packed);
+        pack_class(packed[c], w, &ry, &rx, &d);
+    }
     for (size_t i = 0; i < n; i++) {
-        fill_frame(framed, dy + i * d->ho * d->wo * d->cout, &f, d->ho, d->wo, before);
-        convolve(dx + i * d->h * d->w * d->cin, framed, &f, packed, d->h, d->w, d->cin, 1, alpha, add);
+        const drl_real *image = dy + i * d.ho * d.wo * d.cout;
+        if (copy) fill_frame(framed, image, &f, d.ho, d.wo, before);
+        for (size_t c = 0; c < s * s; c++)
+            class_data(dx + i * d.h * d.w * d.cin, copy ? framed : image, &f, before, c / s, c % s, packed[c], alpha,
+                       add, &d);
     }
     drl_arena_release(scratch, mark);
 }
 
 /* ---- Weight gradient --------------------------------------------------------------------------------------------- */
 
+static bool runs_are_whole(const drl_conv_dims *d) {
+    return d->k == 1 && d->cin % R1 == 0;
+}
+
 /* Run positions rounded up to whole tiles. */
-static size_t padded_run(size_t cin) {
-    return (3 * cin + R - 1) / R * R;
+static size_t padded_run(const drl_conv_dims *d) {
+    return runs_are_whole(d) ? d->cin : (d->k * d->cin + R - 1) / R * R;
 }
 
 /* Rows of dy that are worked on together: enough pixels to pay for loading and storing the sums, few enough that their
@@ -117,69 +252,73 @@ static size_t chunk_rows(const drl_conv_dims *d) {
     return rows < 1 ? 1 : min_size(rows, d->ho);
 }
 
-static bool needs_copy(const drl_conv_dims *d) {
-    return d->cout % V != 0 || (d->cout % B != 0 && d->cout % B > V && d->cout % B % V != 0);
-}
-
-/* sums[block][ky][padded_run][B] += this image's part; dy has `step` numbers a pixel. */
-static void weight_image(drl_real *sums, const drl_real *framed, const frame *f, const drl_real *dy, size_t step,
+/* sums[block][ky][padded_run][B] += this image's part; x has `pitch` numbers a row, dy `step` a pixel. */
+static void weight_image(drl_real *sums, const drl_real *x, size_t pitch, const drl_real *dy, size_t step,
                          const drl_conv_dims *d) {
-    size_t padded = padded_run(d->cin), chunk = chunk_rows(d);
+    size_t padded = padded_run(d), chunk = chunk_rows(d), tile = runs_are_whole(d) ? R1 : R;
     for (size_t y0 = 0; y0 < d->ho; y0 += chunk) {
         size_t rows = min_size(chunk, d->ho - y0);
         for (size_t b = 0; b < blocks_of(d->cout); b++) {
             bool narrow = vectors_of(d->cout, b) == 1;
-            for (size_t ky = 0; ky < 3; ky++)
-                for (size_t r = 0; r < padded; r += R)
-                    (narrow ? weight_narrow : weight_full)(
-                        sums + ((b * 3 + ky) * padded + r) * B, B, framed + (y0 * d->stride + ky) * f->row + r,
-                        dy + y0 * d->wo * step + b * B, rows, d->wo, d->stride * f->row, d->stride * d->cin, step);
+            for (size_t ky = 0; ky < d->k; ky++)
+                for (size_t r = 0; r < padded; r += tile)
+                    (tile == R1 ? (narrow ? weight_narrow1 : weight_full1) : (narrow ? weight_narrow : weight_full))(
+                        sums + ((b * d->k + ky) * padded + r) * B, B, x + (y0 * d->stride + ky) * pitch + r,
+                        dy + y0 * d->wo * step + b * B, rows, d->wo, d->stride * pitch, d->stride * d->cin, step);
         }
     }
 }
 
 /* dw[ky, r, o] += alpha sums */
 static void unpack_sums(drl_real *dw, const drl_real *sums, drl_real alpha, const drl_conv_dims *d) {
-    size_t padded = padded_run(d->cin), run = 3 * d->cin;
+    size_t padded = padded_run(d), run = d->k * d->cin;
     for (size_t b = 0; b < blocks_of(d->cout); b++) {
         size_t channels = min_size(B, d->cout - b * B);
-        for (size_t ky = 0; ky < 3; ky++)
+        for (size_t ky = 0; ky < d->k; ky++)
             for (size_t r = 0; r < run; r++) {
                 drl_real *restrict to = dw + (ky * run + r) * d->cout + b * B;
-                const drl_real *restrict from = sums + ((b * 3 + ky) * padded + r) * B;
+                const drl_real *restrict from = sums + ((b * d->k + ky) * padded + r) * B;
                 for (size_t o = 0; o < channels; o++) to[o] += alpha * from[o];
             }
     }
 }
 
-void drl_conv_direct_backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,
-                                     const drl_conv_dims *d, size_t n, drl_arena *scratch) {
-    size_t mark = drl_arena_mark(scratch), pixels = d->ho * d->wo, wide = blocks_of(d->cout) * B;
-    frame f = frame_of(d->h, d->w, d->cin, d->ho, d->wo, d->stride, d->pad);
-    size_t n_sums = blocks_of(d->cout) * 3 * padded_run(d->cin) * B;
+static void backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,
+                            const drl_conv_dims *dims, size_t n, drl_arena *scratch) {
+    size_t mark = drl_arena_mark(scratch);
+    /* Channels that do not fill vectors are copied into rows that do, image by image. */
+    bool spread = dims->cout % V != 0;
+    drl_conv_dims d = merged(dims, &n, spread);
+    size_t pixels = d.ho * d.wo, wide = blocks_of(d.cout) * B;
+    frame f = frame_of(d.h, d.w, d.cin, d.ho, d.wo, d.k, d.stride, d.pad);
+    bool copy = needs_frame(&d, &f) || !runs_are_whole(&d);
+    size_t n_sums = blocks_of(d.cout) * d.k * padded_run(&d) * B;
     drl_real *sums = drl_arena_take(scratch, n_sums * sizeof *sums);
-    drl_real *framed = drl_arena_take(scratch, (f.size + R) * sizeof *framed);
+    drl_real *framed = copy ? drl_arena_take(scratch, (f.size + R) * sizeof *framed) : NULL;
+    drl_real *wider = spread ? drl_arena_take(scratch, pixels * wide * sizeof *wider) : NULL;
     memset(sums, 0, n_sums * sizeof *sums);
-    memset(framed + f.size, 0, R * sizeof *framed);
-    /* Channels that do not fill vectors are copied into rows that do, once an image. */
-    bool copy = needs_copy(d);
-    drl_real *spread = copy ? drl_arena_take(scratch, pixels * wide * sizeof *spread) : NULL;
-    if (copy) memset(spread, 0, pixels * wide * sizeof *spread);
+    if (copy) memset(framed + f.size, 0, R * sizeof *framed);
+    if (spread) memset(wider, 0, pixels * wide * sizeof *wider);
     for (size_t i = 0; i < n; i++) {
-        const drl_real *g = dy + i * pixels * d->cout;
-        fill_frame(framed, x + i * d->h * d->w * d->cin, &f, d->h, d->w, d->pad);
-        for (size_t p = 0; copy && p < pixels; p++) memcpy(spread + p * wide, g + p * d->cout, d->cout * sizeof *g);
-        weight_image(sums, framed, &f, copy ? spread : g, copy ? wide : d->cout, d);
+        const drl_real *image = x + i * d.h * d.w * d.cin, *g = dy + i * pixels * d.cout;
+        if (copy) fill_frame(framed, image, &f, d.h, d.w, d.pad);
+        for (size_t p = 0; spread && p < pixels; p++) memcpy(wider + p * wide, g + p * d.cout, d.cout * sizeof *g);
+        weight_image(sums, copy ? framed : image, f.row, spread ? wider : g, spread ? wide : d.cout, &d);
     }
-    unpack_sums(dw, sums, alpha, d);
+    unpack_sums(dw, sums, alpha, &d);
     drl_arena_release(scratch, mark);
 }
 
-size_t drl_conv_direct_scratch(const drl_conv_dims *d) {
-    frame in = frame_of(d->h, d->w, d->cin, d->ho, d->wo, d->stride, d->pad);
-    frame back = frame_of(d->ho, d->wo, d->cout, d->h, d->w, 1, 2);
-    size_t widest = d->cin > d->cout ? d->cin : d->cout;
-    size_t packed = blocks_of(widest) * 9 * (widest + R) * B, spread = d->ho * d->wo * blocks_of(d->cout) * B;
+static size_t scratch_of(const drl_conv_dims *d) {
+    size_t before, widest = d->cin > d->cout ? d->cin : d->cout;
+    frame in = frame_of(d->h, d->w, d->cin, d->ho, d->wo, d->k, d->stride, d->pad), back = back_frame(d, &before);
+    size_t packed = blocks_of(widest) * d->k * d->k * (widest + R) * B, wider = d->ho * d->wo * blocks_of(d->cout) * B;
     size_t framed = (in.size > back.size ? in.size : back.size) + R;
-    return (packed + framed + spread) * sizeof(drl_real) + 4 * DRL_ALIGN;
+    return (packed + framed + wider) * sizeof(drl_real) + (3 + CLASSES) * DRL_ALIGN;
 }
+
+static bool applies(const drl_conv_dims *d) {
+    return d->stride * d->stride <= CLASSES && d->k <= 3;
+}
+
+const drl_conv_family drl_conv_direct = {"direct", forward, backward_data, backward_weight, scratch_of, applies};

@@ -1,4 +1,4 @@
-/* Frames: an image with zeros around it, so that no tap of a 3x3 kernel needs a test. */
+/* Frames: an image with zeros around it, so that no tap of a kernel needs a test. */
 #ifndef DRL_NN_CONV_FRAME_H
 #define DRL_NN_CONV_FRAME_H
 
@@ -11,10 +11,11 @@ typedef struct frame {
     size_t row, size; /* elements of a row and of the frame */
 } frame;
 
-/* The frame an image of h x w pixels needs: `before` zeros on top and left, and as many after it as ho x wo outputs at
- * `stride` reach. */
-static inline frame frame_of(size_t h, size_t w, size_t c, size_t ho, size_t wo, size_t stride, size_t before) {
-    size_t fh = (ho - 1) * stride + 3, fw = (wo - 1) * stride + 3;
+/* The frame an image of h x w pixels needs: `before` zeros on top and left, and as many after it as ho x wo outputs of a
+ * k x k kernel at `stride` reach. */
+static inline frame frame_of(size_t h, size_t w, size_t c, size_t ho, size_t wo, size_t k, size_t stride,
+                             size_t before) {
+    size_t fh = (ho - 1) * stride + k, fw = (wo - 1) * stride + k;
     fh = fh > h + before ? fh : h + before;
     fw = fw > w + before ? fw : w + before;
     return (frame){fh, fw, c, fw * c, fh * fw * c};

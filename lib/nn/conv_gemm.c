@@ -66,14 +66,27 @@ static void roll(drl_real *restrict x, const drl_real *restrict col, const drl_c
     }
 }
 
-size_t drl_conv_gemm_scratch(const drl_conv_dims *d) {
+static size_t scratch_of(const drl_conv_dims *d) {
     size_t c = d->cin > d->cout ? d->cin : d->cout, taps = d->k * d->k;
     return (block_rows(d) * (d->wo > d->w ? d->wo : d->w) * taps * c + taps * d->cin * d->cout) * sizeof(drl_real) +
            4 * DRL_ALIGN;
 }
 
-void drl_conv_gemm_forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,
-                           size_t n, drl_arena *scratch) {
+/* y = start + alpha residual, to which the products are added */
+static void begin(drl_real *restrict y, drl_real alpha, const drl_conv_sum *sum, const drl_conv_dims *d, size_t n) {
+    size_t C = d->cout, pixels = d->ho * d->wo;
+    for (size_t i = 0; i < n; i++) {
+        const drl_real *restrict start = sum->start + i * sum->start_step;
+        for (size_t p = i * pixels; p < (i + 1) * pixels; p++) {
+            memcpy(y + p * C, start, C * sizeof *y);
+            for (size_t c = 0; sum->residual && c < C; c++) y[p * C + c] += alpha * sum->residual[p * C + c];
+        }
+    }
+}
+
+static void forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_sum *sum,
+                    const drl_conv_dims *d, size_t n, drl_arena *scratch) {
+    begin(y, alpha, sum, d, n);
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho;
     if (is_pointwise(d)) {
         drl_gemm(false, false, rows * d->wo, d->cout, depth, alpha, x, depth, w, d->cout, 1, y, d->cout);
@@ -109,8 +122,8 @@ static void backward_data_same(drl_real *dx, const drl_real *dy, const drl_real 
     }
 }
 
-void drl_conv_gemm_backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
-                                 const drl_conv_dims *d, size_t n, drl_arena *scratch) {
+static void backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
+                          const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho, mark = drl_arena_mark(scratch);
     if (is_pointwise(d)) {
         drl_gemm(false, true, rows * d->wo, depth, d->cout, alpha, dy, d->cout, w, d->cout, add, dx, depth);
@@ -129,8 +142,8 @@ void drl_conv_gemm_backward_data(drl_real *dx, const drl_real *dy, const drl_rea
     drl_arena_release(scratch, mark);
 }
 
-void drl_conv_gemm_backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,
-                                   const drl_conv_dims *d, size_t n, drl_arena *scratch) {
+static void backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha, const drl_conv_dims *d,
+                            size_t n, drl_arena *scratch) {
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho;
     if (is_pointwise(d)) {
         drl_gemm(true, false, depth, d->cout, rows * d->wo, alpha, x, depth, dy, d->cout, 1, dw, d->cout);
@@ -146,3 +159,10 @@ void drl_conv_gemm_backward_weight(drl_real *dw, const drl_real *x, const drl_re
     }
     drl_arena_release(scratch, mark);
 }
+
+static bool applies(const drl_conv_dims *d) {
+    (void)d;
+    return true;
+}
+
+const drl_conv_family drl_conv_gemm = {"gemm", forward, backward_data, backward_weight, scratch_of, applies};

@@ -22,8 +22,11 @@
                             }                                                                                          \
                     }
 
-void drl_conv_forward_ref(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_dims *d,
-                          size_t n) {
+void drl_conv_forward_ref(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_sum *sum,
+                          const drl_conv_dims *d, size_t n) {
+    size_t size = d->ho * d->wo * d->cout;
+    for (size_t e = 0; e < n * size; e++)
+        y[e] = sum->start[e / size * sum->start_step + e % d->cout] + (sum->residual ? alpha * sum->residual[e] : 0);
     FOR_EACH_TAP(y[yi] += alpha * w[wi] * x[xi])
 }
 

@@ -1,5 +1,5 @@
-/* Vectors and register tiles that the 3x3 kernels share: the compiler's vector types (GCC and Clang), as wide as the
- * instruction set compiled for. */
+/* Vectors, register tiles and the last touch of a result, which the vector kernels share: the compiler's vector types
+ * (GCC and Clang), as wide as the instruction set compiled for. */
 #ifndef DRL_NN_CONV_VECTOR_H
 #define DRL_NN_CONV_VECTOR_H
 
@@ -44,22 +44,47 @@ static inline size_t vectors_of(size_t channels, size_t block) {
     return channels - block * B <= V ? 1 : Q;
 }
 
-/* acc[p][q] = sum over `rows` rows and a run of  x[p][row, r] * w[row, r, q]  for P pixels and `vectors` vectors. */
+/* What becomes of a finished sum `a` at y: y = alpha a, y += alpha a, y = start + alpha a, y = start + alpha (a + r). */
+typedef enum ending { WRITE, ADD, START, RESIDUAL } ending;
+
+static inline void finish(drl_real *y, vec a, ending how, drl_real alpha, const drl_real *start, const drl_real *r) {
+    switch (how) {
+    case WRITE: store(y, alpha * a); break;
+    case ADD: store(y, load(y) + alpha * a); break;
+    case START: store(y, load(start) + alpha * a); break;
+    default: store(y, load(start) + alpha * (a + load(r)));
+    }
+}
+
+/* Calls f(..., how) with a constant last argument in each case, for the compiler to make a loop of each. */
+#define DRL_FOR_EACH_ENDING(how, f, ...)                                                                               \
+    do {                                                                                                               \
+        switch (how) {                                                                                                 \
+        case WRITE: f(__VA_ARGS__, WRITE); break;                                                                      \
+        case ADD: f(__VA_ARGS__, ADD); break;                                                                          \
+        case START: f(__VA_ARGS__, START); break;                                                                      \
+        default: f(__VA_ARGS__, RESIDUAL);                                                                             \
+        }                                                                                                              \
+    } while (0)
+
+/* y[p][q] = finished sum over `rows` rows and a run of  x[p][row, r] * w[row, r, q]  for P pixels and `vectors` vectors;
+ * `start` is of the block, r[p] as y[p]. */
 #define DRL_TILE(name, vectors)                                                                                        \
-    static void name(vec acc[P][Q], const drl_real *const x[P], const drl_real *w, size_t rows, size_t run,            \
-                     size_t row) {                                                                                     \
+    static void name(drl_real *const y[P], const drl_real *const x[P], const drl_real *w, size_t rows, size_t run,     \
+                     size_t row, ending how, drl_real alpha, const drl_real *start, const drl_real *const r[P]) {      \
         vec a[P][vectors] = {{{0}}};                                                                                   \
         for (size_t ky = 0; ky < rows; ky++)                                                                           \
-            for (size_t r = 0; r < run; r++, w += B) {                                                                 \
+            for (size_t i = 0; i < run; i++, w += B) {                                                                 \
                 vec k[vectors];                                                                                        \
                 for (int q = 0; q < vectors; q++) k[q] = load(w + q * V);                                              \
                 for (int p = 0; p < P; p++) {                                                                          \
-                    drl_real value = x[p][ky * row + r];                                                               \
+                    drl_real value = x[p][ky * row + i];                                                               \
                     for (int q = 0; q < vectors; q++) a[p][q] += value * k[q];                                         \
                 }                                                                                                      \
             }                                                                                                          \
         for (int p = 0; p < P; p++)                                                                                    \
-            for (int q = 0; q < vectors; q++) acc[p][q] = a[p][q];                                                     \
+            for (int q = 0; q < vectors; q++)                                                                          \
+                finish(y[p] + q * V, a[p][q], how, alpha, start + q * V, r[p] + q * V);                                \
     }
 
 /* sum[r][.] (`depth` rows, `pitch` apart) += over `rows` rows of `pixels` pixels: x[row, p, r] * dy[row, p, .] */

@@ -21,27 +21,20 @@ static int residual_at(const drl_node *nd) {
     return !(nd->cfg.mode & HAS_RESIDUAL) ? -1 : nd->cfg.mode & HAS_ADDEND ? 2 : 1;
 }
 
-/* y = scale (bias + v + r), then y += scale conv(x, weight) */
+/* y = scale (bias + v) + scale (r + conv(x, weight)) */
 static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
-    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w;
+    size_t C = nd->ys.c;
     drl_real scale = (drl_real)nd->cfg.scale;
-    drl_real *restrict start = drl_arena_take(run->scratch, C * sizeof *start);
     int va = addend_at(nd), ra = residual_at(nd);
-    for (size_t n = 0; n < run->n; n++) {
-        const drl_real *restrict bias = b->w[1], *restrict v = va > 0 ? b->x[va] + n * C : NULL;
-        for (size_t c = 0; c < C; c++) start[c] = scale * (bias[c] + (v ? v[c] : 0));
-        drl_real *restrict y = b->y + n * pixels * C;
-        const drl_real *restrict r = ra > 0 ? b->x[ra] + n * pixels * C : NULL;
-        for (size_t p = 0; p < pixels; p++, y += C) {
-            if (r)
-                for (size_t c = 0; c < C; c++) y[c] = start[c] + scale * r[p * C + c];
-            else
-                memcpy(y, start, C * sizeof *y);
-        }
-    }
+    size_t starts = va > 0 ? run->n : 1; /* one an image, or one for all */
+    drl_real *restrict start = drl_arena_take(run->scratch, starts * C * sizeof *start);
+    const drl_real *restrict bias = b->w[1];
+    for (size_t n = 0; n < starts; n++)
+        for (size_t c = 0; c < C; c++) start[n * C + c] = scale * (bias[c] + (va > 0 ? b->x[va][n * C + c] : 0));
+    drl_conv_sum sum = {.start = start, .start_step = va > 0 ? C : 0, .residual = ra > 0 ? b->x[ra] : NULL};
     drl_conv_dims d = dims_of(nd);
-    drl_conv_forward(b->y, b->x[0], b->w[0], scale, &d, run->n, run->scratch);
+    drl_conv_choose(&d)->forward(b->y, b->x[0], b->w[0], scale, &sum, &d, run->n, run->scratch);
 }
 
 /* sum[c] = scale * sum over an image's pixels of dy */
@@ -62,8 +55,9 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     drl_conv_dims d = dims_of(nd);
     int va = addend_at(nd), ra = residual_at(nd);
 
-    drl_conv_backward_weight(b->dw[0], b->x[0], b->dy, scale, &d, run->n, run->scratch);
-    if (b->dx[0]) drl_conv_backward_data(b->dx[0], b->dy, b->w[0], scale, b->add[0], &d, run->n, run->scratch);
+    const drl_conv_family *kernels = drl_conv_choose(&d);
+    kernels->backward_weight(b->dw[0], b->x[0], b->dy, scale, &d, run->n, run->scratch);
+    if (b->dx[0]) kernels->backward_data(b->dx[0], b->dy, b->w[0], scale, b->add[0], &d, run->n, run->scratch);
     /* dv[n] = scale sum over pixels of dy; dbias = sum over n of the same. */
     drl_real *restrict sum = drl_arena_take(run->scratch, C * sizeof *sum), *restrict dbias = b->dw[1];
     for (size_t n = 0; n < run->n; n++) {
@@ -114,7 +108,8 @@ drl_tensor drl_op_conv(drl_graph *g, drl_tensor x, const char *name, const drl_c
     nd.xs[0] = s;
     nd.ys = ys;
     drl_conv_dims d = dims_of(&nd);
-    nd.scratch_bytes = drl_conv_scratch(&d) + drl_align_count(c->out, 1) * sizeof(drl_real) + DRL_ALIGN;
+    size_t starts = c->channel_add >= 0 ? drl_graph_config(g)->shard : 1;
+    nd.scratch_bytes = drl_conv_choose(&d)->scratch(&d) + starts * c->out * sizeof(drl_real) + 2 * DRL_ALIGN;
     nd.macs = (double)(ys.h * ys.w * c->out) * (double)(c->k * c->k * s.c);
     return drl_graph_append(g, &nd, ys, name);
 }
