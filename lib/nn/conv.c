@@ -25,14 +25,9 @@ static size_t allowed(void) {
     return value - 1;
 }
 
-/* A tile of 4x4 outputs needs 36 transformed kernels: with one tile an image they would cost more than they save. */
-static bool too_few_tiles(const drl_conv_family *f, const drl_conv_dims *d) {
-    return f == &drl_conv_winograd4 && d->h * d->w < 64;
-}
-
 const drl_conv_family *drl_conv_choose(const drl_conv_dims *d) {
     size_t i = allowed();
-    while (i > 0 && (!drl_conv_families[i]->applies(d) || too_few_tiles(drl_conv_families[i], d))) i--;
+    while (!drl_conv_families[i]->applies(d)) i--;
     return drl_conv_families[i];
 }
 

@@ -11,7 +11,7 @@
 enum { GROUP = 2 * P };               /* tiles of the largest register tile */
 enum { DEPTH = 8 };                   /* input channels of a register tile of the weight gradient */
 enum { PART = 32 };                   /* input channels whose weight gradient is summed at a time, where it is large */
-#define BLOCK_BYTES ((size_t)448 * 1024) /* of transforms in a block of tiles */
+#define BLOCK_BYTES ((size_t)448 * 1024) /* of transforms in a block of tiles, at least */
 #define SUM_BYTES   ((size_t)320 * 1024) /* of the weight gradient's sums */
 
 static bool applies(const drl_conv_dims *d, const winograd *f) {
@@ -30,10 +30,12 @@ static size_t whole_groups(size_t tiles) {
     return (tiles + GROUP - 1) / GROUP * GROUP;
 }
 
-/* `channels`: numbers a tile has at each position, in all transforms of the pass. */
-static tiling tiling_of(const winograd *f, size_t h, size_t w, size_t channels) {
+/* `channels`: numbers a tile has at each position, in all transforms of the pass; `kernels`: numbers of the transformed
+ * kernels, which are read once a block, so that larger ones want larger blocks. */
+static tiling tiling_of(const winograd *f, size_t h, size_t w, size_t channels, size_t kernels) {
     tiling t = {.m = f->m, .h = h, .w = w, .down = h / f->m, .across = w / f->m};
-    size_t tiles = BLOCK_BYTES / (f->n * f->n * channels * sizeof(drl_real));
+    size_t bytes = BLOCK_BYTES + kernels * sizeof(drl_real) / 4;
+    size_t tiles = bytes / (f->n * f->n * channels * sizeof(drl_real));
     t.rows = tiles / t.across ? tiles / t.across : 1;
     t.room = whole_groups(t.rows * t.across);
     return t;
@@ -109,9 +111,9 @@ static void scatter(const winograd *f, const result *res, const drl_real *p, siz
 /* The convolution of n images x (h, w, in) with transformed kernels u. */
 static void convolve(const winograd *f, const result *res, const drl_real *x, const drl_real *u, size_t h, size_t w,
                      size_t in, size_t out, size_t n, drl_arena *scratch) {
-    tiling t = tiling_of(f, h, w, in + B);
-    size_t v_step = position_step(t.room, in), p_step = position_step(t.room, B), u_step = position_step(in, B);
-    size_t positions = f->n * f->n;
+    size_t positions = f->n * f->n, u_step = position_step(in, B);
+    tiling t = tiling_of(f, h, w, in + B, positions * blocks_of(out) * u_step);
+    size_t v_step = position_step(t.room, in), p_step = position_step(t.room, B);
     drl_real *v = drl_arena_take(scratch, positions * v_step * sizeof *v);
     drl_real *p = drl_arena_take(scratch, positions * p_step * sizeof *p);
     drl_real *zeros = drl_arena_take(scratch, w * in * sizeof *zeros);
@@ -185,7 +187,7 @@ static size_t part_of(const winograd *f, const drl_conv_dims *d) {
 static void backward_weight(const winograd *f, drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,
                             const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t mark = drl_arena_mark(scratch), in = d->cin, out = d->cout, part = part_of(f, d), positions = f->n * f->n;
-    tiling t = tiling_of(f, d->h, d->w, part + out);
+    tiling t = tiling_of(f, d->h, d->w, part + out, 0);
     size_t v_step = position_step(t.room, part), e_step = position_step(t.room, out), size = part * out;
     drl_real *du = drl_arena_take(scratch, positions * size * sizeof *du);
     drl_real *v = drl_arena_take(scratch, positions * v_step * sizeof *v);
@@ -210,16 +212,16 @@ static void backward_weight(const winograd *f, drl_real *dw, const drl_real *x, 
 
 /* ---- Scratch, and both filterings under their names -------------------------------------------------------------- */
 
-/* Numbers that convolve() takes. */
+/* Numbers that convolve() takes, the kernels included. */
 static size_t convolve_scratch(const winograd *f, size_t h, size_t w, size_t in, size_t out) {
-    tiling t = tiling_of(f, h, w, in + B);
-    return f->n * f->n * (position_step(t.room, in) + position_step(t.room, B) +
-                           blocks_of(out) * position_step(in, B)) + w * in;
+    size_t positions = f->n * f->n, kernels = positions * blocks_of(out) * position_step(in, B);
+    tiling t = tiling_of(f, h, w, in + B, kernels);
+    return positions * (position_step(t.room, in) + position_step(t.room, B)) + kernels + w * in;
 }
 
 static size_t scratch_of(const winograd *f, const drl_conv_dims *d) {
     size_t part = part_of(f, d);
-    tiling t = tiling_of(f, d->h, d->w, part + d->cout);
+    tiling t = tiling_of(f, d->h, d->w, part + d->cout, 0);
     size_t passes[3] = {convolve_scratch(f, d->h, d->w, d->cin, d->cout),
                         convolve_scratch(f, d->h, d->w, d->cout, d->cin) + 9 * d->cin * d->cout,
                         f->n * f->n * (part * d->cout + position_step(t.room, part) + position_step(t.room, d->cout)) +
