@@ -16,8 +16,8 @@
 #include "nn/conv_vector.h"
 
 enum { R = VECTOR_BYTES == 64 ? 12 : 6 }; /* run positions of a weight tile; */
-enum { R1 = 8 };                          /* of one where the kernel is 1x1 and R1 divides the run, so that none spills */
-enum { CLASSES = 4 };                     /* of parities: stride at most 2 */
+enum { R1 = 8 };      /* of one where the kernel is 1x1 and R1 divides the run, so that none spills */
+enum { CLASSES = 4 }; /* of parities: stride at most 2 */
 
 DRL_TILE(tile_full, Q)
 DRL_TILE(tile_narrow, 1)
@@ -63,8 +63,8 @@ static void finish_channels(const result *res, size_t at, size_t first, const dr
     }
 }
 
-/* The result at the pixels of `to`, cout channels, = runs of x (pixels of `from`) . packed, h x w pixels. `packed` holds
- * blocks of (rows run) x B. */
+/* The result at the pixels of `to`, cout channels, = runs of x (pixels of `from`) . packed, h x w pixels. `packed`
+ * holds blocks of (rows run) x B. */
 static void convolve(const result *res, grid to, const drl_real *x, grid from, size_t h, size_t w, const taps *t,
                      const drl_real *packed, size_t cout) {
     drl_real sums[P][B], sink[B];

@@ -11,8 +11,8 @@ typedef struct frame {
     size_t row, size; /* elements of a row and of the frame */
 } frame;
 
-/* The frame an image of h x w pixels needs: `before` zeros on top and left, and as many after it as ho x wo outputs of a
- * k x k kernel at `stride` reach. */
+/* The frame an image of h x w pixels needs: `before` zeros on top and left, and as many after it as ho x wo outputs of
+ * a k x k kernel at `stride` reach. */
 static inline frame frame_of(size_t h, size_t w, size_t c, size_t ho, size_t wo, size_t k, size_t stride,
                              size_t before) {
     size_t fh = (ho - 1) * stride + k, fw = (wo - 1) * stride + k;

@@ -45,8 +45,8 @@ extern const drl_conv_family drl_conv_winograd4; /* the same with multiples of 4
 /* The families from the plainest to the most elaborate, NULL at the end. */
 extern const drl_conv_family *const drl_conv_families[];
 
-/* The fastest family for a shape, none more elaborate than the environment's DRL_CONV names (read once; default: all). Part
- * of what determines a result's bits. */
+/* The fastest family for a shape, none more elaborate than the environment's DRL_CONV names (read once; default: all).
+ * Part of what determines a result's bits. */
 const drl_conv_family *drl_conv_choose(const drl_conv_dims *d);
 
 /* *description = what the bits of a result depend on besides its inputs: kernels, vector width, BLAS kernels. Static

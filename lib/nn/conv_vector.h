@@ -1,35 +1,12 @@
-/* Vectors, register tiles and the last touch of a result, which the vector kernels share: the compiler's vector types
- * (GCC and Clang), as wide as the instruction set compiled for. */
+/* Register tiles and the last touch of a result, which the vector kernels of convolution share. */
 #ifndef DRL_NN_CONV_VECTOR_H
 #define DRL_NN_CONV_VECTOR_H
 
-#include <string.h>
-
 #include "nn/conv_kernel.h"
+#include "nn/vector.h"
 
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-enum { P = 8 }; /* pixels of a tile */
-#elif defined(__AVX__)
-#define VECTOR_BYTES 32
-enum { P = 6 };
-#else
-#define VECTOR_BYTES 16
-enum { P = 6 };
-#endif
-
-enum { V = VECTOR_BYTES / sizeof(drl_real), Q = 2, B = V * Q }; /* lanes, vectors and channels of a block */
-
-typedef drl_real vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef drl_real loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(drl_real)), may_alias));
-
-static inline vec load(const drl_real *p) {
-    return *(const loose *)p;
-}
-
-static inline void store(drl_real *p, vec v) {
-    *(loose *)p = v;
-}
+enum { P = VECTOR_BYTES == 64 ? 8 : 6 }; /* pixels of a tile */
+enum { Q = 2, B = V * Q };               /* vectors and channels of a block */
 
 static inline size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
@@ -44,7 +21,8 @@ static inline size_t vectors_of(size_t channels, size_t block) {
     return channels - block * B <= V ? 1 : Q;
 }
 
-/* What becomes of a finished sum `a` at y: y = alpha a, y += alpha a, y = start + alpha a, y = start + alpha (a + r). */
+/* What becomes of a finished sum `a` at y: y = alpha a, y += alpha a, y = start + alpha a, y = start + alpha (a + r).
+ */
 typedef enum ending { WRITE, ADD, START, RESIDUAL } ending;
 
 static inline void finish(drl_real *y, vec a, ending how, drl_real alpha, const drl_real *start, const drl_real *r) {
@@ -67,8 +45,8 @@ static inline void finish(drl_real *y, vec a, ending how, drl_real alpha, const 
         }                                                                                                              \
     } while (0)
 
-/* y[p][q] = finished sum over `rows` rows and a run of  x[p][row, r] * w[row, r, q]  for P pixels and `vectors` vectors;
- * `start` is of the block, r[p] as y[p]. */
+/* y[p][q] = finished sum over `rows` rows and a run of  x[p][row, r] * w[row, r, q]  for P pixels and `vectors`
+ * vectors; `start` is of the block, r[p] as y[p]. */
 #define DRL_TILE(name, vectors)                                                                                        \
     static void name(drl_real *const y[P], const drl_real *const x[P], const drl_real *w, size_t rows, size_t run,     \
                      size_t row, ending how, drl_real alpha, const drl_real *start, const drl_real *const r[P]) {      \
@@ -83,8 +61,7 @@ static inline void finish(drl_real *y, vec a, ending how, drl_real alpha, const 
                 }                                                                                                      \
             }                                                                                                          \
         for (int p = 0; p < P; p++)                                                                                    \
-            for (int q = 0; q < vectors; q++)                                                                          \
-                finish(y[p] + q * V, a[p][q], how, alpha, start + q * V, r[p] + q * V);                                \
+            for (int q = 0; q < vectors; q++) finish(y[p] + q * V, a[p][q], how, alpha, start + q * V, r[p] + q * V);  \
     }
 
 /* sum[r][.] (`depth` rows, `pitch` apart) += over `rows` rows of `pixels` pixels: x[row, p, r] * dy[row, p, .] */

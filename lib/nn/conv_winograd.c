@@ -8,16 +8,16 @@
  * are multiples of m and whole vectors of channels. */
 #include "nn/conv_winograd.h"
 
-enum { GROUP = 2 * P };               /* tiles of the largest register tile */
-enum { DEPTH = 8 };                   /* input channels of a register tile of the weight gradient */
-enum { PART = 32 };                   /* input channels whose weight gradient is summed at a time, where it is large */
+enum { GROUP = 2 * P }; /* tiles of the largest register tile */
+enum { DEPTH = 8 };     /* input channels of a register tile of the weight gradient */
+enum { PART = 32 };     /* input channels whose weight gradient is summed at a time, where it is large */
 #define BLOCK_BYTES ((size_t)448 * 1024) /* of transforms in a block of tiles, at least */
 #define SUM_BYTES   ((size_t)320 * 1024) /* of the weight gradient's sums */
 
 static bool applies(const drl_conv_dims *d, const winograd *f) {
     bool same = d->k == 3 && d->stride == 1 && d->pad == 1 && d->ho == d->h && d->wo == d->w;
-    return same && d->h % f->m == 0 && d->w % f->m == 0 && d->cin % V == 0 && d->cout % V == 0 &&
-           d->cin % DEPTH == 0 && d->cout % 8 == 0;
+    return same && d->h % f->m == 0 && d->w % f->m == 0 && d->cin % V == 0 && d->cout % V == 0 && d->cin % DEPTH == 0 &&
+           d->cout % 8 == 0;
 }
 
 /* How the images are cut: rows of tiles are counted through all images. */
@@ -46,14 +46,15 @@ static size_t first_pixel(const tiling *t, size_t r) {
     return (r / t->down * t->h + r % t->down * t->m) * t->w;
 }
 
-/* Numbers from one position to the next of `room` rows (tiles, channels) of C numbers. The odd cache line keeps the positions of a tile
- * from meeting in the same set of the first-level cache, which a power of two would make them do. */
+/* Numbers from one position to the next of `room` rows (tiles, channels) of C numbers. The odd cache line keeps the
+ * positions of a tile from meeting in the same set of the first-level cache, which a power of two would make them do.
+ */
 static size_t position_step(size_t room, size_t C) {
     return room * C + DRL_ALIGN / sizeof(drl_real);
 }
 
-/* v of channels c0 .. c0 + n - 1 of rows of tiles first .. first + rows - 1 of the images x (h, w, C). `zeros`: a row of
- * w C zeros. */
+/* v of channels c0 .. c0 + n - 1 of rows of tiles first .. first + rows - 1 of the images x (h, w, C). `zeros`: a row
+ * of w C zeros. */
 static void gather(const winograd *f, drl_real *v, size_t step, const drl_real *x, const tiling *t, size_t C, size_t c0,
                    size_t n, size_t first, size_t rows, const drl_real *zeros) {
     for (size_t r = first; r < first + rows; r++, v += t->across * n) {

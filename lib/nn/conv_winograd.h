@@ -1,9 +1,8 @@
-/* Winograd's minimal filterings F(m x m, 3x3) behind one interface: what conv_winograd.c multiplies and conv_winograd2.c
- * and conv_winograd4.c transform. An output tile of m x m pixels depends on n x n inputs, n = m + 2, and takes n^2
- * products, one at each position:
- *   Y = A^T [ sum over channels (G g G^T) .* (B^T d B) ] A                                    (Lavin and Gray 2016)
- *   dg = G^T [ sum over tiles (B^T d B) .* (A dY A^T) ] G
- * All functions work on whole vectors of channels. `step`: numbers from one position of a transform to the next. */
+/* Winograd's minimal filterings F(m x m, 3x3) behind one interface: what conv_winograd.c multiplies and
+ * conv_winograd2.c and conv_winograd4.c transform. An output tile of m x m pixels depends on n x n inputs, n = m + 2,
+ * and takes n^2 products, one at each position: Y = A^T [ sum over channels (G g G^T) .* (B^T d B) ] A (Lavin and Gray
+ * 2016) dg = G^T [ sum over tiles (B^T d B) .* (A dY A^T) ] G All functions work on whole vectors of channels. `step`:
+ * numbers from one position of a transform to the next. */
 #ifndef DRL_NN_CONV_WINOGRAD_H
 #define DRL_NN_CONV_WINOGRAD_H
 

@@ -1,5 +1,6 @@
-/* The two-dimensional transforms of one filtering, made of its one-dimensional ones. The including file defines M, N and
- *   bt(y[N], x[N])  at(y[M], x[N])  a(y[N], x[M])  g(y[N], x[3])  gt(y[3], x[N]):  y = B^T x, A^T x, A x, G x, G^T x. */
+/* The two-dimensional transforms of one filtering, made of its one-dimensional ones. The including file defines M, N
+ * and bt(y[N], x[N])  at(y[M], x[N])  a(y[N], x[M])  g(y[N], x[3])  gt(y[3], x[N]):  y = B^T x, A^T x, A x, G x, G^T x.
+ */
 
 /* One column of B^T d: the pixels at `at` of N rows. */
 static inline void input_column(vec t[N], const drl_real *const row[], size_t at) {
@@ -35,9 +36,8 @@ static void gather(drl_real *v, size_t step, const drl_real *const row[], size_t
     }
 }
 
-static inline __attribute__((always_inline)) void scatter_ending(const winograd_target *to, const drl_real *p,
-                                                                 size_t step, size_t across, size_t channels,
-                                                                 ending how) {
+static inline __attribute__((always_inline)) void
+scatter_ending(const winograd_target *to, const drl_real *p, size_t step, size_t across, size_t channels, ending how) {
     for (size_t tile = 0; tile < across; tile++, p += channels)
         for (size_t c = 0; c < channels; c += V) {
             vec r[M][N];

@@ -63,51 +63,31 @@ static void find_statistics(const drl_node *nd, const drl_op_bufs *b, const drl_
     }
 }
 
+/* The map to a: slope = weight rstd goes to `slope` (C). */
+static drl_affine find_affine(const drl_node *nd, const drl_op_bufs *b, drl_real *slope) {
+    for (size_t c = 0; c < nd->ys.c; c++) slope[c] = b->w[0][c] * b->saved[c];
+    return (drl_affine){b->saved + nd->ys.c, slope, b->w[1], nd->cfg.relu};
+}
+
 static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     size_t C = nd->ys.c, pixels = run->n * nd->ys.h * nd->ys.w;
     if (phase == 0 && nd->cfg.training) {
-        double *mean = part(nd, b, run->shard, MEAN);
-        drl_channel_sums(mean, b->x[0], pixels, C, run->scratch);
-        for (size_t c = 0; c < C; c++) mean[c] /= (double)pixels;
-        drl_channel_squares(part(nd, b, run->shard, SQUARES), b->x[0], mean, pixels, C, run->scratch);
+        drl_channel_moments(part(nd, b, run->shard, MEAN), part(nd, b, run->shard, SQUARES), b->x[0], pixels, C);
         return;
     }
     find_statistics(nd, b, run);
-    drl_real *restrict slope = drl_arena_take(run->scratch, C * sizeof *slope);
-    const drl_real *restrict mean = b->saved + C, *restrict bias = b->w[1];
-    for (size_t c = 0; c < C; c++) slope[c] = b->w[0][c] * b->saved[c];
-    const drl_real *restrict x = b->x[0];
-    drl_real *restrict y = b->y;
-    for (size_t p = 0; p < pixels; p++, x += C, y += C) {
-        if (nd->cfg.relu)
-            for (size_t c = 0; c < C; c++) {
-                drl_real a = slope[c] * (x[c] - mean[c]) + bias[c];
-                y[c] = a < 0 ? 0 : a; /* NaN stays NaN, for the trainer to find */
-            }
-        else
-            for (size_t c = 0; c < C; c++) y[c] = slope[c] * (x[c] - mean[c]) + bias[c];
-    }
-}
-
-/* In place where phases allow: da = dy act'(a), written over dy, which no one else reads any more. */
-static void rectify(const drl_node *nd, const drl_op_bufs *b, const drl_run *run) {
-    if (!nd->cfg.relu) return;
-    size_t C = nd->ys.c, pixels = run->n * nd->ys.h * nd->ys.w;
-    drl_real *restrict slope = drl_arena_take(run->scratch, C * sizeof *slope);
-    const drl_real *restrict mean = b->saved + C, *restrict bias = b->w[1];
-    for (size_t c = 0; c < C; c++) slope[c] = b->w[0][c] * b->saved[c];
-    const drl_real *restrict x = b->x[0];
-    drl_real *restrict dy = b->dy;
-    for (size_t p = 0; p < pixels; p++, x += C, dy += C)
-        for (size_t c = 0; c < C; c++) dy[c] = slope[c] * (x[c] - mean[c]) + bias[c] > 0 ? dy[c] : 0;
+    drl_affine n = find_affine(nd, b, drl_arena_take(run->scratch, C * sizeof(drl_real)));
+    drl_norm_apply(b->y, b->x[0], &n, pixels, C);
 }
 
 static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     size_t C = nd->ys.c, pixels = run->n * nd->ys.h * nd->ys.w;
+    drl_affine n = find_affine(nd, b, drl_arena_take(run->scratch, C * sizeof(drl_real)));
     if (phase == 0) {
-        rectify(nd, b, run);
         double *sums = part(nd, b, run->shard, SUMS), *dots = part(nd, b, run->shard, DOTS);
-        drl_channel_dots(sums, dots, b->dy, b->x[0], b->saved + C, pixels, C, run->scratch);
+        memset(sums, 0, C * sizeof *sums);
+        memset(dots, 0, C * sizeof *dots);
+        drl_channel_dots(sums, dots, b->dy, b->x[0], &n, pixels, C);
         for (size_t c = 0; c < C; c++) {
             dots[c] *= (double)b->saved[c];
             b->dw[0][c] += (drl_real)dots[c];
@@ -129,7 +109,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
         k1[c] = (drl_real)(-scale * (double)b->saved[c] * dot / M);
         k2[c] = (drl_real)(-scale * sum / M);
     }
-    drl_norm_dx(b->dx[0], b->dy, b->x[0], b->saved + C, k0, k1, k2, b->add[0], pixels, C);
+    drl_norm_dx(b->dx[0], b->dy, b->x[0], &n, k0, k1, k2, b->add[0], pixels, C);
 }
 
 static const drl_op_type batch_norm_train_type = {"batch_norm", 2, 2, 1u << 0, forward, backward};
@@ -150,7 +130,7 @@ drl_tensor drl_op_batch_norm(drl_graph *g, drl_tensor x, const char *name, doubl
     drl_node_param(g, &nd, name, "running_var", 1, &s.c, false, DRL_LAYOUT_PLAIN, one);
     nd.saved_per_shard = 2 * s.c;
     nd.partials = PARTS * s.c;
-    nd.scratch_bytes = drl_norm_scratch(s.c);
+    nd.scratch_bytes = 4 * s.c * sizeof(drl_real) + 2 * DRL_ALIGN;
     drl_tensor y = drl_graph_append(g, &nd, s, name);
     return act == 'r' && cfg->unfused ? drl_op_relu(g, y) : y;
 }

@@ -3,6 +3,7 @@
 
 #include "drl/ops.h"
 #include "nn/conv_kernel.h"
+#include "nn/norm.h"
 #include "nn/op.h"
 
 /* Optional inputs follow x: the channel addend first where there is one, then the residual. */
@@ -37,17 +38,6 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
     drl_conv_choose(&d)->forward(b->y, b->x[0], b->w[0], scale, &sum, &d, run->n, run->scratch);
 }
 
-/* sum[c] = scale * sum over an image's pixels of dy */
-static void sum_pixels(drl_real *restrict sum, const drl_real *restrict dy, size_t pixels, size_t C, drl_real scale) {
-    for (size_t c = 0; c < C; c++) sum[c] = 0;
-    size_t p = 0;
-    for (; p + 4 <= pixels; p += 4, dy += 4 * C)
-        for (size_t c = 0; c < C; c++) sum[c] += (dy[c] + dy[C + c]) + (dy[2 * C + c] + dy[3 * C + c]);
-    for (; p < pixels; p++, dy += C)
-        for (size_t c = 0; c < C; c++) sum[c] += dy[c];
-    for (size_t c = 0; c < C; c++) sum[c] *= scale;
-}
-
 static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
     size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w;
@@ -61,7 +51,8 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     /* dv[n] = scale sum over pixels of dy; dbias = sum over n of the same. */
     drl_real *restrict sum = drl_arena_take(run->scratch, C * sizeof *sum), *restrict dbias = b->dw[1];
     for (size_t n = 0; n < run->n; n++) {
-        sum_pixels(sum, b->dy + n * pixels * C, pixels, C, scale);
+        memset(sum, 0, C * sizeof *sum);
+        drl_channel_sums(sum, b->dy + n * pixels * C, scale, pixels, C);
         for (size_t c = 0; c < C; c++) dbias[c] += sum[c];
         if (va < 0 || !b->dx[va]) continue;
         drl_real *restrict dv = b->dx[va] + n * C;

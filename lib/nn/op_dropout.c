@@ -12,18 +12,22 @@ void drl_dropout_apply(drl_real *out, const drl_real *in, bool add, size_t size,
                        uint32_t stream, const drl_run *run) {
     drl_rng rng = drl_rng_stream(run->seed, DRL_RNG_DROPOUT, stream, run->step);
     uint32_t word[CHUNK / 2 + 1];
-    const uint32_t threshold = (uint32_t)(p * 65536.0 + 0.5); /* drop where the 16 bits are below: rate p to 2^-17 */
-    const drl_real keep = (drl_real)(1 / (1 - p));
+    uint16_t half[CHUNK + 2];                                 /* the words' halves in memory order */
+    const uint16_t threshold = (uint16_t)fmin(p * 65536.0 + 0.5, 65535); /* drop where the 16 bits are below: rate p to 2^-17 */
+    const drl_real scale = (drl_real)(1 / (1 - p));
     for (size_t done = 0; done < size;) {
         size_t at = first + done, m = CHUNK - at % CHUNK;
         if (m > size - done) m = size - done;
-        drl_rng_u32(rng, at / 2, word, (at + m + 1) / 2 - at / 2);
-        drl_real factor[CHUNK];
-        for (size_t i = 0; i < m; i++) {
-            size_t half = at % 2 + i;
-            factor[i] = (word[half / 2] >> (16 * (half % 2)) & 0xffffu) < threshold ? 0 : keep;
-        }
-        for (size_t i = 0; i < m; i++) out[done + i] = (add ? out[done + i] : 0) + in[done + i] * factor[i];
+        size_t words = (at + m + 1) / 2 - at / 2;
+        drl_rng_u32(rng, at / 2, word, words);
+        memcpy(half, word, words * sizeof *word);
+        const uint16_t *restrict bits = half + at % 2;
+        drl_real *to = out + done;
+        const drl_real *from = in + done;
+        if (add)
+            for (size_t i = 0; i < m; i++) to[i] += from[i] * (bits[i] < threshold ? 0 : scale);
+        else
+            for (size_t i = 0; i < m; i++) to[i] = from[i] * (bits[i] < threshold ? 0 : scale);
         done += m;
     }
 }

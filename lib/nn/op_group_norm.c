@@ -13,110 +13,122 @@
 #include "nn/op.h"
 #include "nn/vmath.h"
 
-/* saved, per image: rstd and mean of every channel's group, so that xhat = (x - saved[C + c]) saved[c]. Taking the mean
- * off first keeps the digits of a small variance on a large mean. */
+#define CHUNK ((size_t)1024) /* numbers that pass through activation and dropout while they are near */
+
+/* saved, per image: rstd and mean of every channel's group, so that xhat = (x - saved[C + c]) saved[c]. With n pixels,
+ * a group's sum of squares is the sum over its channels of  m2_c + n (mean_c - mean_g)^2. */
 static void statistics(drl_real *restrict saved, const drl_real *x, size_t pixels, size_t C, size_t groups, double eps,
                        drl_arena *scratch) {
-    double *sum = drl_arena_take(scratch, 2 * C * sizeof *sum), *square = sum + C;
+    double *mean = drl_arena_take(scratch, 2 * C * sizeof *mean), *m2 = mean + C, n = (double)pixels;
     size_t width = C / groups;
-    double m = (double)(pixels * width);
-    drl_channel_sums(sum, x, pixels, C, scratch);
-    double *mean = drl_arena_take(scratch, C * sizeof *mean);
+    drl_channel_moments(mean, m2, x, pixels, C);
     for (size_t g = 0; g < groups; g++) {
-        double total = 0;
-        for (size_t c = g * width; c < (g + 1) * width; c++) total += sum[c];
-        for (size_t c = g * width; c < (g + 1) * width; c++) mean[c] = total / m;
-    }
-    drl_channel_squares(square, x, mean, pixels, C, scratch);
-    for (size_t g = 0; g < groups; g++) {
-        double total = 0;
-        for (size_t c = g * width; c < (g + 1) * width; c++) total += square[c];
-        double rstd = 1 / sqrt(total / m + eps);
+        double mu = 0, square = 0;
+        for (size_t c = g * width; c < (g + 1) * width; c++) mu += mean[c] / (double)width;
+        for (size_t c = g * width; c < (g + 1) * width; c++) square += m2[c] + n * (mean[c] - mu) * (mean[c] - mu);
+        double rstd = 1 / sqrt(square / (n * (double)width) + eps);
         for (size_t c = g * width; c < (g + 1) * width; c++) {
             saved[c] = (drl_real)rstd;
-            saved[C + c] = (drl_real)mean[c];
+            saved[C + c] = (drl_real)mu;
         }
     }
 }
 
-/* Per channel a = slope (x - mean) + bias with slope = weight rstd. */
-static void find_slope(drl_real *restrict slope, const drl_real *restrict rstd, const drl_real *restrict weight,
-                       size_t C) {
-    for (size_t c = 0; c < C; c++) slope[c] = weight[c] * rstd[c];
+/* a = slope (x - mean) + bias of one image, slope = weight rstd (C) */
+static drl_affine find_affine(drl_real *restrict slope, const drl_op_bufs *b, const drl_real *restrict saved,
+                              size_t C) {
+    for (size_t c = 0; c < C; c++) slope[c] = b->w[0][c] * saved[c];
+    return (drl_affine){saved + C, slope, b->w[1], false};
+}
+
+/* Pixels that are worked on together. */
+static size_t chunk_pixels(const drl_node *nd) {
+    return CHUNK / nd->ys.c ? CHUNK / nd->ys.c : 1;
+}
+
+static void silu(drl_real *restrict y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = drl_silu1(y[i]);
+}
+
+/* da *= silu'(a) */
+static void silu_backward(drl_real *restrict da, const drl_real *restrict a, size_t n) {
+    for (size_t i = 0; i < n; i++) da[i] *= drl_dsilu1(a[i]);
 }
 
 static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
-    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, size = pixels * C;
-    drl_real *restrict slope = drl_arena_take(run->scratch, C * sizeof *slope);
-    const drl_real *restrict bias = b->w[1];
-    for (size_t n = 0; n < run->n; n++) {
-        const drl_real *restrict x = b->x[0] + n * size;
-        drl_real *restrict y = b->y + n * size, *saved = b->saved + n * 2 * C;
-        const drl_real *restrict mean = saved + C;
+    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, size = pixels * C, step = chunk_pixels(nd);
+    drl_real *slope = drl_arena_take(run->scratch, C * sizeof *slope);
+    for (size_t i = 0; i < run->n; i++) {
+        const drl_real *x = b->x[0] + i * size;
+        drl_real *y = b->y + i * size, *saved = b->saved + i * 2 * C;
         size_t mark = drl_arena_mark(run->scratch);
         statistics(saved, x, pixels, C, nd->cfg.groups, nd->cfg.eps, run->scratch);
-        find_slope(slope, saved, b->w[0], C);
-        if (nd->cfg.silu)
-            for (size_t p = 0; p < pixels; p++)
-                for (size_t c = 0; c < C; c++) y[p * C + c] = drl_silu1(slope[c] * (x[p * C + c] - mean[c]) + bias[c]);
-        else
-            for (size_t p = 0; p < pixels; p++)
-                for (size_t c = 0; c < C; c++) y[p * C + c] = slope[c] * (x[p * C + c] - mean[c]) + bias[c];
-        if (nd->cfg.p > 0)
-            drl_dropout_apply(y, y, false, size, (run->first + n) * size, nd->cfg.p, nd->cfg.stream, run);
+        drl_affine n = find_affine(slope, b, saved, C);
+        for (size_t p = 0; p < pixels; p += step) {
+            size_t k = pixels - p < step ? pixels - p : step;
+            drl_norm_apply(y + p * C, x + p * C, &n, k, C);
+            if (nd->cfg.silu) silu(y + p * C, k * C);
+            if (nd->cfg.p > 0)
+                drl_dropout_apply(y + p * C, y + p * C, false, k * C, (run->first + i) * size + p * C, nd->cfg.p,
+                                  nd->cfg.stream, run);
+        }
         drl_arena_release(run->scratch, mark);
     }
 }
 
-/* da of one image, the gradient with respect to the normalised and scaled value. */
-static void upstream(drl_real *restrict da, const drl_node *nd, const drl_real *restrict x, const drl_real *restrict dy,
-                     const drl_real *restrict slope, const drl_real *restrict mean, const drl_real *restrict bias,
-                     size_t image, const drl_run *run) {
-    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, size = pixels * C;
-    if (nd->cfg.p > 0)
-        drl_dropout_apply(da, dy, false, size, image * size, nd->cfg.p, nd->cfg.stream, run);
-    else
-        memcpy(da, dy, size * sizeof *da);
-    if (!nd->cfg.silu) return;
-    for (size_t p = 0; p < pixels; p++)
-        for (size_t c = 0; c < C; c++) da[p * C + c] *= drl_dsilu1(slope[c] * (x[p * C + c] - mean[c]) + bias[c]);
+/* da of one image, the gradient with respect to a, and its sums over pixels: sums[c] of da, dots[c] of da (x - mean).
+ */
+static void upstream(drl_real *da, double *sums, double *dots, const drl_node *nd, const drl_real *x,
+                     const drl_real *dy, const drl_affine *n, size_t image, drl_real *a, const drl_run *run) {
+    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, step = chunk_pixels(nd);
+    memset(sums, 0, C * sizeof *sums);
+    memset(dots, 0, C * sizeof *dots);
+    for (size_t p = 0; p < pixels; p += step, x += step * C, dy += step * C, da += step * C) {
+        size_t k = pixels - p < step ? pixels - p : step;
+        if (nd->cfg.p > 0)
+            drl_dropout_apply(da, dy, false, k * C, image * pixels * C + p * C, nd->cfg.p, nd->cfg.stream, run);
+        else
+            memcpy(da, dy, k * C * sizeof *da);
+        if (nd->cfg.silu) {
+            drl_norm_apply(a, x, n, k, C);
+            silu_backward(da, a, k * C);
+        }
+        drl_channel_dots(sums, dots, da, x, n, k, C);
+    }
 }
 
 static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
     size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, size = pixels * C, width = C / nd->cfg.groups;
     drl_real *slope = drl_arena_take(run->scratch, C * sizeof *slope);
-    drl_real *restrict da = drl_arena_take(run->scratch, size * sizeof *da);
-    drl_real *restrict k0 = drl_arena_take(run->scratch, 3 * C * sizeof *k0), *restrict k1 = k0 + C,
-                       *restrict k2 = k1 + C;
+    drl_real *da = drl_arena_take(run->scratch, size * sizeof *da);
+    drl_real *a = drl_arena_take(run->scratch, chunk_pixels(nd) * C * sizeof *a);
+    drl_real *k0 = drl_arena_take(run->scratch, 3 * C * sizeof *k0), *k1 = k0 + C, *k2 = k1 + C;
     double *sums = drl_arena_take(run->scratch, 2 * C * sizeof *sums), *dots = sums + C;
-    for (size_t n = 0; n < run->n; n++) {
-        const drl_real *restrict x = b->x[0] + n * size, *restrict saved = b->saved + n * 2 * C, *restrict w = b->w[0];
-        size_t mark = drl_arena_mark(run->scratch);
-        find_slope(slope, saved, b->w[0], C);
-        upstream(da, nd, x, b->dy + n * size, slope, saved + C, b->w[1], run->first + n, run);
-        /* sums[c] = sum da, dots[c] = sum da xhat */
-        drl_channel_dots(sums, dots, da, x, saved + C, pixels, C, run->scratch);
+    for (size_t i = 0; i < run->n; i++) {
+        const drl_real *x = b->x[0] + i * size, *saved = b->saved + i * 2 * C, *w = b->w[0];
+        drl_affine n = find_affine(slope, b, saved, C);
+        upstream(da, sums, dots, nd, x, b->dy + i * size, &n, run->first + i, a, run);
         for (size_t c = 0; c < C; c++) {
             dots[c] *= (double)saved[c];
             b->dw[0][c] += (drl_real)dots[c];
             b->dw[1][c] += (drl_real)sums[c];
         }
+        if (!b->dx[0]) continue;
         /* dx = k0 da + k1 (x - mean) + k2 */
         for (size_t g = 0; g < nd->cfg.groups; g++) {
-            double A = 0, B = 0, m = (double)(pixels * width);
+            double A = 0, S = 0, m = (double)(pixels * width);
             for (size_t c = g * width; c < (g + 1) * width; c++)
-                A += (double)w[c] * sums[c], B += (double)w[c] * dots[c];
+                A += (double)w[c] * sums[c], S += (double)w[c] * dots[c];
             for (size_t c = g * width; c < (g + 1) * width; c++) {
                 double rstd = (double)saved[c];
                 k0[c] = (drl_real)(rstd * (double)w[c]);
-                k1[c] = (drl_real)(-rstd * rstd * B / m);
+                k1[c] = (drl_real)(-rstd * rstd * S / m);
                 k2[c] = (drl_real)(-rstd * A / m);
             }
         }
-        if (b->dx[0]) drl_norm_dx(b->dx[0] + n * size, da, x, saved + C, k0, k1, k2, b->add[0], pixels, C);
-        drl_arena_release(run->scratch, mark);
+        drl_norm_dx(b->dx[0] + i * size, da, x, &n, k0, k1, k2, b->add[0], pixels, C);
     }
 }
 
@@ -139,7 +151,9 @@ drl_tensor drl_op_group_norm(drl_graph *g, drl_tensor x, const char *name, size_
     drl_node_param(g, &nd, name, "weight", 1, &s.c, true, DRL_LAYOUT_PLAIN, (drl_init){DRL_INIT_CONSTANT, 1});
     drl_node_param(g, &nd, name, "bias", 1, &s.c, true, DRL_LAYOUT_PLAIN, (drl_init){DRL_INIT_CONSTANT, 0});
     nd.saved_per_image = 2 * s.c;
-    nd.scratch_bytes = drl_shape_size(s) * sizeof(drl_real) + drl_norm_scratch(s.c);
+    nd.ys = s;
+    nd.scratch_bytes = (drl_shape_size(s) + chunk_pixels(&nd) * s.c + 8 * s.c) * sizeof(drl_real) +
+                       2 * s.c * sizeof(double) + 8 * DRL_ALIGN;
     drl_tensor y = drl_graph_append(g, &nd, s, name);
     if (cfg->unfused) {
         if (act == 's') y = drl_op_silu(g, y);

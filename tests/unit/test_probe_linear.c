@@ -40,8 +40,8 @@ static void check_minimum(const drl_codes *train, double l2, double tolerance, d
     drl_err err;
     if (drl_linear_fit(&r, params, train, train, &cfg, team, &err) != DRL_OK) fail_msg("%s", err.message);
     double norm = gradient_norm(params, train, l2, &size);
-    /* products in float: the gradient asked for is met to a few times 1e-6 */
-    if (!(norm <= tolerance * (size > 1 ? size : 1) + 5e-6))
+    /* products in float, whose bits depend on the BLAS kernels: the gradient asked for is met to some 1e-5 */
+    if (!(norm <= tolerance * (size > 1 ? size : 1) + 3e-5))
         fail_msg("l2 %g: |gradient| %g, |params| %g", l2, norm, size);
     assert_true(size > 0.1);
     assert_true(r.epoch > 0 && r.rate == l2 && r.val_accuracy >= accuracy_at_least);
