@@ -104,7 +104,7 @@ typedef struct drl_mlp_state {
 } drl_mlp_state;
 
 /* Trains on `count` minibatches one after the other, which are steps first, first + 1, ...: for each what
- * drl_mlp_loss_grad and drl_mlp_adam do, the same bits, but with one pass over parameters and moments a step. Returns
+ * drl_mlp_loss_grad and drl_mlp_adam do, but with one pass over parameters and moments a step. Returns
  * the loss summed over codes. */
 double drl_mlp_train(const drl_mlp_state *state, const drl_mlp_net *net, const drl_mlp_batch *batches, size_t count,
                      double rate, double decay, size_t first, const drl_mlp_scratch *s);
