@@ -1,8 +1,10 @@
 /* The MLP probe's protocol (drl/probe.h): many fits side by side, selection on validation, one look at the test set.
  *
- * A fit is one job at one learning rate. It runs on one thread from its first weight to its last validation accuracy
- * and is handed the training and validation codes only; what it leaves is its best validation accuracy, that epoch and
- * a copy of the weights. The test codes enter in evaluate_job, after the rate is chosen. */
+ * A fit is one job at one learning rate. Fits of one job run in groups, each on one thread from the first weight to the
+ * last validation accuracy: they have the order of the codes and what dropout keeps in common, which are drawn once for
+ * a group; how the rates are grouped changes no bit. A group is handed the training and validation codes only; what a
+ * fit leaves is its best validation accuracy, that epoch and a copy of the weights. The test codes enter in
+ * evaluate_job, after the rate is chosen. */
 #include "models/probe_mlp.h"
 
 #include <assert.h>
@@ -15,6 +17,7 @@
 enum { SUB_ORDER = 4, SUB_DROPOUT }; /* subs of DRL_RNG_PROBE; 0..3 are the initial weights */
 
 #define EVALUATION_ROWS 256 /* codes evaluated at once, at least */
+#define MAX_RATES       (sizeof((drl_mlp_cfg){0}.rate) / sizeof(double))
 
 drl_mlp_cfg drl_mlp_published(void) {
     return (drl_mlp_cfg){.hidden = 512,
@@ -37,69 +40,102 @@ drl_mlp_cfg drl_mlp_fast(void) {
     return cfg;
 }
 
-/* One job at one rate; read: cfg .. rate, written: best .. err. */
+/* One job at one rate; what a group leaves of it. */
 typedef struct fit {
-    const drl_mlp_cfg *cfg;
-    const drl_codes *train, *val;
-    uint64_t seed;
     double rate;
-    drl_mlp_net net;
     drl_real *best;        /* (params) weights at the best validation accuracy */
     size_t correct, epoch; /* validation codes right there, epochs made        */
+    bool running;
     drl_status status;
     drl_err err;
 } fit;
 
-/* What a fit needs while it runs. */
+/* Some rates of one job, in lockstep on one thread: they share what does not depend on the rate. */
+typedef struct group {
+    const drl_mlp_cfg *cfg;
+    const drl_codes *train, *val;
+    uint64_t seed;
+    drl_mlp_net net;
+    fit *fits; /* count of them */
+    size_t count;
+} group;
+
+/* What a group needs while it runs. */
 typedef struct workspace {
-    drl_real *params, *grad, *m, *v; /* (params) each; params points to the block of all four */
-    uint32_t *order;                 /* (n) training codes in this epoch's order              */
+    drl_real *params; /* parameters and moments of all fits        */
+    drl_mlp_state state[MAX_RATES];
+    uint32_t *order;        /* (n) training codes in this epoch's order  */
+    double loss[MAX_RATES]; /* of this epoch, summed over codes          */
+    drl_mlp_feed feed;
     drl_mlp_scratch scratch;
 } workspace;
 
-static size_t scratch_rows(size_t batch) {
-    return batch > EVALUATION_ROWS ? batch : EVALUATION_ROWS;
-}
-
 static void workspace_free(workspace *w) {
     drl_mlp_scratch_free(&w->scratch);
+    drl_mlp_feed_free(&w->feed);
     drl_free(w->order);
     drl_free(w->params);
 }
 
-static drl_status workspace_init(workspace *w, const fit *f, size_t batch, drl_err *err) {
+static drl_status workspace_init(workspace *w, const group *g, drl_err *err) {
     *w = (workspace){0};
-    size_t stride = drl_align_count(f->net.params, sizeof(drl_real));
-    drl_status st = drl_alloc(&w->params, 4 * stride, sizeof(drl_real), "MLP probe: parameters and moments", err);
-    if (st == DRL_OK) st = drl_alloc(&w->order, f->train->n, sizeof *w->order, "MLP probe: order", err);
-    if (st == DRL_OK) st = drl_mlp_scratch_init(&w->scratch, &f->net, scratch_rows(batch), err);
+    size_t stride = drl_align_count(g->net.params, sizeof(drl_real)), batch = g->cfg->batch, rows;
+    batch = batch < g->train->n ? batch : g->train->n;
+    rows = batch > EVALUATION_ROWS ? batch : EVALUATION_ROWS;
+    drl_status st =
+        drl_alloc(&w->params, g->count * 3 * stride, sizeof(drl_real), "MLP probe: parameters and moments", err);
+    if (st == DRL_OK) st = drl_alloc(&w->order, g->train->n, sizeof *w->order, "MLP probe: order", err);
+    if (st == DRL_OK) st = drl_mlp_feed_init(&w->feed, &g->net, rows, err);
+    if (st == DRL_OK) st = drl_mlp_scratch_init(&w->scratch, &g->net, rows, err);
     if (st != DRL_OK) {
         workspace_free(w);
         return st;
     }
-    w->grad = w->params + stride, w->m = w->grad + stride, w->v = w->m + stride;
+    for (size_t r = 0; r < g->count; r++) {
+        drl_real *p = w->params + 3 * r * stride;
+        w->state[r] = (drl_mlp_state){p, p + stride, p + 2 * stride};
+    }
+    drl_mlp_init(w->state[0].p, &g->net, g->seed);
+    for (size_t r = 1; r < g->count; r++) memcpy(w->state[r].p, w->state[0].p, g->net.params * sizeof(drl_real));
     return DRL_OK;
 }
 
-/* One pass over the training codes in the order of (seed, epoch); returns the summed loss. epoch = 1, 2, ... */
-static double run_epoch(const fit *f, workspace *w, size_t batch, size_t epoch) {
-    size_t n = f->train->n, d = f->net.d, batches = (n + batch - 1) / batch;
-    double loss = 0;
-    drl_rng_permutation(drl_rng_stream(f->seed, DRL_RNG_PROBE, SUB_ORDER, (uint32_t)epoch), w->order, n);
-    for (size_t k = 0; k < batches; k++) {
-        size_t at = k * batch, rows = n - at < batch ? n - at : batch, step = (epoch - 1) * batches + k + 1;
-        for (size_t i = 0; i < rows; i++) {
-            size_t from = w->order[at + i];
-            memcpy(w->scratch.x + i * d, f->train->x + from * d, d * sizeof(drl_real));
-            w->scratch.y[i] = f->train->y[from];
+/* One pass over the training codes in the order of (seed, epoch), a few minibatches at a time, each of which every
+ * running fit uses in turn. epoch = 1, 2, ... */
+static void run_epoch(const group *g, workspace *w, size_t epoch) {
+    size_t n = g->train->n, batch = g->cfg->batch < n ? g->cfg->batch : n, batches = (n + batch - 1) / batch;
+    drl_rng_permutation(drl_rng_stream(g->seed, DRL_RNG_PROBE, SUB_ORDER, (uint32_t)epoch), w->order, n);
+    for (size_t r = 0; r < g->count; r++) w->loss[r] = 0;
+    for (size_t k = 0; k < batches;) {
+        size_t first = (epoch - 1) * batches + k + 1, count = 0;
+        for (; count < w->feed.capacity && k < batches; count++, k++) {
+            size_t at = k * batch, rows = n - at < batch ? n - at : batch;
+            drl_mlp_dropout dropout = {drl_mlp_dropout_below(g->cfg->dropout),
+                                       drl_rng_stream(g->seed, DRL_RNG_PROBE, SUB_DROPOUT, (uint32_t)(first + count))};
+            drl_mlp_feed_fill(&w->feed, count, &g->net, g->train, w->order + at, 0, rows, dropout);
         }
-        drl_mlp_dropout dropout = {drl_mlp_dropout_below(f->cfg->dropout),
-                                   drl_rng_stream(f->seed, DRL_RNG_PROBE, SUB_DROPOUT, (uint32_t)step)};
-        loss += (double)rows *
-                drl_mlp_loss_grad(w->grad, w->params, &f->net, w->scratch.x, w->scratch.y, rows, dropout, &w->scratch);
-        drl_mlp_adam(w->params, w->m, w->v, w->grad, f->net.params, f->rate, f->cfg->weight_decay, step);
+        for (size_t r = 0; r < g->count; r++)
+            if (g->fits[r].running)
+                w->loss[r] += drl_mlp_train(&w->state[r], &g->net, w->feed.batch, count, g->fits[r].rate,
+                                            g->cfg->weight_decay, first, &w->scratch);
     }
-    return loss;
+}
+
+/* correct[r] = codes that params[r] classify right, for r < count; NULL for none. */
+static void count_correct(size_t *correct, drl_real *const *params, size_t count, const drl_mlp_net *net,
+                          const drl_codes *codes, drl_mlp_feed *feed, const drl_mlp_scratch *scratch) {
+    for (size_t r = 0; r < count; r++) correct[r] = 0;
+    for (size_t at = 0; at < codes->n;) {
+        size_t batches = 0;
+        for (; batches < feed->capacity && at < codes->n; batches++) {
+            size_t rows = codes->n - at < feed->rows ? codes->n - at : feed->rows;
+            drl_mlp_feed_fill(feed, batches, net, codes, NULL, at, rows, (drl_mlp_dropout){0});
+            at += rows;
+        }
+        for (size_t r = 0; r < count; r++)
+            for (size_t b = 0; params[r] && b < batches; b++)
+                correct[r] += drl_mlp_correct(params[r], net, &feed->batch[b], scratch);
+    }
 }
 
 static bool all_finite(const drl_real *x, size_t n) {
@@ -108,39 +144,56 @@ static bool all_finite(const drl_real *x, size_t n) {
     return finite;
 }
 
-static void run_fit(void *arg, size_t index, size_t member) {
+/* After an epoch: keeps the weights where they are the best so far, ends a fit that is done or out of hand. */
+static void judge(const group *g, fit *f, const workspace *w, size_t r, size_t epoch, size_t correct) {
+    const drl_real *p = w->state[r].p;
+    double loss = w->loss[r];
+    if (!isfinite(loss) || !all_finite(p, g->net.params)) {
+        f->status = drl_fail(&f->err, DRL_ERR_NUMERIC, "epoch %zu: the %s not finite (mean loss %g)", epoch,
+                             isfinite(loss) ? "weights are" : "loss is", loss / (double)g->train->n);
+        f->running = false;
+    } else if (f->epoch == 0 || correct > f->correct) {
+        f->correct = correct;
+        f->epoch = epoch;
+        memcpy(f->best, p, g->net.params * sizeof *p);
+    } else if (g->cfg->patience > 0 && epoch - f->epoch >= g->cfg->patience) {
+        f->running = false;
+    }
+}
+
+static void run_group(void *arg, size_t index, size_t member) {
     (void)member;
-    fit *f = (fit *)arg + index;
-    size_t batch = f->cfg->batch < f->train->n ? f->cfg->batch : f->train->n, bytes = f->net.params * sizeof(drl_real);
+    group *g = (group *)arg + index;
     workspace w;
-    if ((f->status = workspace_init(&w, f, batch, &f->err)) != DRL_OK) return;
-    drl_mlp_init(w.params, &f->net, f->seed);
-    for (size_t epoch = 1; epoch <= f->cfg->epochs; epoch++) {
+    drl_err err = {0};
+    drl_status st = workspace_init(&w, g, &err);
+    size_t left = st == DRL_OK ? g->count : 0;
+    for (size_t r = 0; r < g->count; r++) g->fits[r].running = st == DRL_OK;
+    for (size_t epoch = 1; epoch <= g->cfg->epochs && left > 0 && st == DRL_OK; epoch++) {
         if (drl_interrupted()) {
-            f->status = drl_fail(&f->err, DRL_ERR_INTERRUPTED, "interrupted");
+            st = drl_fail(&err, DRL_ERR_INTERRUPTED, "interrupted");
             break;
         }
-        double loss = run_epoch(f, &w, batch, epoch);
-        if (!isfinite(loss) || !all_finite(w.params, f->net.params)) {
-            f->status = drl_fail(&f->err, DRL_ERR_NUMERIC, "epoch %zu: the %s not finite (mean loss %g)", epoch,
-                                 isfinite(loss) ? "weights are" : "loss is", loss / (double)f->train->n);
-            break;
-        }
-        size_t correct = drl_mlp_correct(w.params, &f->net, f->val, &w.scratch);
-        if (f->epoch == 0 || correct > f->correct) {
-            f->correct = correct;
-            f->epoch = epoch;
-            memcpy(f->best, w.params, bytes);
-        } else if (f->cfg->patience > 0 && epoch - f->epoch >= f->cfg->patience) {
-            break;
+        drl_real *params[MAX_RATES];
+        size_t correct[MAX_RATES];
+        run_epoch(g, &w, epoch);
+        for (size_t r = 0; r < g->count; r++) params[r] = g->fits[r].running ? w.state[r].p : NULL;
+        count_correct(correct, params, g->count, &g->net, g->val, &w.feed, &w.scratch);
+        left = 0;
+        for (size_t r = 0; r < g->count; r++) {
+            if (g->fits[r].running) judge(g, &g->fits[r], &w, r, epoch, correct[r]);
+            left += g->fits[r].running;
         }
     }
+    for (size_t r = 0; r < g->count && st != DRL_OK; r++)
+        if (g->fits[r].status == DRL_OK) g->fits[r].status = st, g->fits[r].err = err;
     workspace_free(&w);
 }
 
 /* The chosen fit of one job, and the only place that sees its test codes. */
 typedef struct evaluation {
     const fit *chosen;
+    const drl_mlp_net *net;
     const drl_codes *test;
     size_t correct;
     drl_status status;
@@ -150,10 +203,13 @@ typedef struct evaluation {
 static void evaluate_job(void *arg, size_t j, size_t member) {
     (void)member;
     evaluation *e = (evaluation *)arg + j;
-    drl_mlp_scratch s;
-    if ((e->status = drl_mlp_scratch_init(&s, &e->chosen->net, EVALUATION_ROWS, &e->err)) != DRL_OK) return;
-    e->correct = drl_mlp_correct(e->chosen->best, &e->chosen->net, e->test, &s);
-    drl_mlp_scratch_free(&s);
+    drl_mlp_scratch scratch = {0};
+    drl_mlp_feed feed = {0};
+    e->status = drl_mlp_feed_init(&feed, e->net, EVALUATION_ROWS, &e->err);
+    if (e->status == DRL_OK) e->status = drl_mlp_scratch_init(&scratch, e->net, EVALUATION_ROWS, &e->err);
+    if (e->status == DRL_OK) count_correct(&e->correct, &e->chosen->best, 1, e->net, e->test, &feed, &scratch);
+    drl_mlp_scratch_free(&scratch);
+    drl_mlp_feed_free(&feed);
 }
 
 static drl_status check_cfg(const drl_mlp_cfg *cfg, drl_err *err) {
@@ -161,9 +217,8 @@ static drl_status check_cfg(const drl_mlp_cfg *cfg, drl_err *err) {
     if (cfg->hidden == 0 || cfg->epochs == 0 || cfg->batch == 0)
         return drl_fail(err, bad, "MLP probe: hidden %zu, epochs %zu, batch %zu: all must be at least 1", cfg->hidden,
                         cfg->epochs, cfg->batch);
-    if (cfg->rates == 0 || cfg->rates > sizeof cfg->rate / sizeof *cfg->rate)
-        return drl_fail(err, bad, "MLP probe: %zu learning rates, 1 to %zu are allowed", cfg->rates,
-                        sizeof cfg->rate / sizeof *cfg->rate);
+    if (cfg->rates == 0 || cfg->rates > MAX_RATES)
+        return drl_fail(err, bad, "MLP probe: %zu learning rates, 1 to %zu are allowed", cfg->rates, MAX_RATES);
     for (size_t r = 0; r < cfg->rates; r++)
         if (!(cfg->rate[r] > 0 && isfinite(cfg->rate[r])))
             return drl_fail(err, bad, "MLP probe: learning rate %g must be positive", cfg->rate[r]);
@@ -189,14 +244,34 @@ static drl_status check_job(const drl_mlp_job *job, const drl_mlp_cfg *cfg, drl_
     return DRL_OK;
 }
 
-/* The fits of one job lie side by side, rates in the order of cfg; each gets room for its best weights. */
-static drl_status prepare_fits(fit *fits, const drl_mlp_job *job, const drl_mlp_cfg *cfg, drl_err *err) {
+/* Into how many groups the rates of every job are split: the number that keeps the threads busy for the shortest time,
+ * the smallest of equals. What a group shares takes about a seventh of what a fit takes by itself. */
+static size_t groups_of(size_t n_jobs, size_t rates, size_t threads) {
+    size_t best = 1;
+    double shortest = INFINITY;
+    for (size_t n = 1; n <= rates; n++) {
+        double rounds = ceil((double)n_jobs * (double)n / (double)threads);
+        double time = rounds * (1 + 7 * (double)((rates + n - 1) / n));
+        if (time < shortest) shortest = time, best = n;
+    }
+    return best;
+}
+
+/* The fits of one job lie side by side, rates in the order of cfg, and are shared out among its groups; each gets room
+ * for its best weights. */
+static drl_status prepare_job(group *groups, size_t n_groups, fit *fits, const drl_mlp_job *job, const drl_mlp_cfg *cfg,
+                              drl_err *err) {
     drl_mlp_net net;
     drl_status st = drl_mlp_net_init(&net, job->train.d, cfg->hidden, job->train.classes, err);
     for (size_t r = 0; st == DRL_OK && r < cfg->rates; r++) {
-        fits[r] = (fit){.cfg = cfg, .train = &job->train, .val = &job->val, .seed = job->seed, .net = net};
         fits[r].rate = cfg->rate[r];
         st = drl_alloc(&fits[r].best, net.params, sizeof(drl_real), "MLP probe: best weights", err);
+    }
+    for (size_t k = 0; st == DRL_OK && k < n_groups; k++) {
+        size_t from = k * cfg->rates / n_groups, to = (k + 1) * cfg->rates / n_groups;
+        groups[k] = (group){.cfg = cfg, .train = &job->train, .val = &job->val, .seed = job->seed, .net = net};
+        groups[k].fits = fits + from;
+        groups[k].count = to - from;
     }
     return st;
 }
@@ -210,8 +285,9 @@ static const fit *choose(const fit *fits, size_t rates) {
 }
 
 static drl_status run_all(drl_probe_result *result, const drl_mlp_job *jobs, size_t n_jobs, const drl_mlp_cfg *cfg,
-                          fit *fits, evaluation *evals, drl_threads *team, drl_err *err) {
-    drl_threads_for(team, n_jobs * cfg->rates, run_fit, fits);
+                          group *groups, size_t n_groups, fit *fits, evaluation *evals, drl_threads *team,
+                          drl_err *err) {
+    drl_threads_for(team, n_jobs * n_groups, run_group, groups);
     for (size_t i = 0; i < n_jobs * cfg->rates; i++) {
         if (fits[i].status == DRL_OK) continue;
         drl_fail(err, fits[i].status, "%s", fits[i].err.message);
@@ -219,7 +295,9 @@ static drl_status run_all(drl_probe_result *result, const drl_mlp_job *jobs, siz
                                fits[i].rate);
     }
     for (size_t j = 0; j < n_jobs; j++)
-        evals[j] = (evaluation){.chosen = choose(fits + j * cfg->rates, cfg->rates), .test = &jobs[j].test};
+        evals[j] = (evaluation){.chosen = choose(fits + j * cfg->rates, cfg->rates),
+                                .net = &groups[j * n_groups].net,
+                                .test = &jobs[j].test};
     drl_threads_for(team, n_jobs, evaluate_job, evals);
     for (size_t j = 0; j < n_jobs; j++)
         if (evals[j].status != DRL_OK) return drl_fail(err, evals[j].status, "%s", evals[j].err.message);
@@ -240,17 +318,21 @@ drl_status drl_probe_mlp(drl_probe_result *result, const drl_mlp_job *jobs, size
     for (size_t j = 0; j < n_jobs; j++)
         if ((st = check_job(&jobs[j], cfg, err)) != DRL_OK) return drl_err_context(err, st, "MLP probe: job %zu", j);
     fit *fits = NULL;
+    group *groups = NULL;
     evaluation *evals = NULL;
-    size_t units;
+    size_t units, n_groups = groups_of(n_jobs, cfg->rates, drl_threads_count(team));
     if (!drl_mul_size(&units, n_jobs, cfg->rates)) return drl_fail(err, DRL_ERR_LIMIT, "MLP probe: %zu jobs", n_jobs);
     if ((st = drl_alloc(&fits, units, sizeof *fits, "MLP probe: fits", err)) != DRL_OK) goto done;
+    if ((st = drl_alloc(&groups, n_jobs * n_groups, sizeof *groups, "MLP probe: groups", err)) != DRL_OK) goto done;
     if ((st = drl_alloc(&evals, n_jobs, sizeof *evals, "MLP probe: evaluations", err)) != DRL_OK) goto done;
     for (size_t j = 0; j < n_jobs; j++)
-        if ((st = prepare_fits(fits + j * cfg->rates, &jobs[j], cfg, err)) != DRL_OK) goto done;
-    st = run_all(result, jobs, n_jobs, cfg, fits, evals, team, err);
+        if ((st = prepare_job(groups + j * n_groups, n_groups, fits + j * cfg->rates, &jobs[j], cfg, err)) != DRL_OK)
+            goto done;
+    st = run_all(result, jobs, n_jobs, cfg, groups, n_groups, fits, evals, team, err);
 done:
     for (size_t i = 0; fits && i < units; i++) drl_free(fits[i].best);
     drl_free(evals);
+    drl_free(groups);
     drl_free(fits);
     return st;
 }

@@ -13,16 +13,16 @@ static double plain_loss(const double *p, const drl_mlp_net *net, const drl_code
     drl_rng_u32(dropout.stream, 0, bits, codes->n * half);
     for (size_t i = 0; i < codes->n; i++) {
         for (size_t j = 0; j < width; j++) {
-            double a = p[net->b1 + j];
-            for (size_t k = 0; k < d; k++) a += codes->x[i * d + k] * p[j * d + k];
+            double a = p[drl_mlp_b1(net, j)];
+            for (size_t k = 0; k < d; k++) a += codes->x[i * d + k] * p[drl_mlp_w1(net, j, k)];
             uint32_t word = bits[i * half + j % half], sixteen = j < half ? word & 0xffff : word >> 16;
             bool kept = sixteen >= dropout.below;
             h[j] = a > 0 && kept ? a / (1 - dropout.below / 65536.0) : 0;
         }
         double sum = 0;
         for (size_t c = 0; c < net->classes; c++) {
-            l[c] = p[net->b2 + c];
-            for (size_t j = 0; j < width; j++) l[c] += h[j] * p[net->w2 + c * width + j];
+            l[c] = p[drl_mlp_b2(net, c)];
+            for (size_t j = 0; j < width; j++) l[c] += h[j] * p[drl_mlp_w2(net, c, j)];
             sum += exp(l[c]);
         }
         loss += log(sum) - l[codes->y[i]];
@@ -36,16 +36,19 @@ static double plain_loss(const double *p, const drl_mlp_net *net, const drl_code
 static void check_shape(size_t n, size_t d, size_t hidden, size_t classes, double p) {
     drl_mlp_net net;
     drl_mlp_scratch s;
+    drl_mlp_feed feed;
     drl_codes codes = make_codes(n, d, classes, 1, 17 * n + hidden);
     assert_int_equal(drl_mlp_net_init(&net, d, hidden, classes, NULL), DRL_OK);
     assert_int_equal(drl_mlp_scratch_init(&s, &net, n + 1, NULL), DRL_OK);
+    assert_int_equal(drl_mlp_feed_init(&feed, &net, n, NULL), DRL_OK);
     double *w = calloc(net.params, sizeof *w), *grad = calloc(net.params, sizeof *grad);
     double *other = calloc(net.params, sizeof *other);
     drl_mlp_init(w, &net, 3);
     for (size_t i = 0; i < net.params; i++) grad[i] = NAN; /* overwritten */
     drl_mlp_dropout dropout = {drl_mlp_dropout_below(p), drl_rng_stream(5, DRL_RNG_PROBE, 5, 1)};
+    drl_mlp_feed_fill(&feed, 0, &net, &codes, NULL, 0, n, dropout);
 
-    double loss = drl_mlp_loss_grad(grad, w, &net, codes.x, codes.y, n, dropout, &s);
+    double loss = drl_mlp_loss_grad(grad, w, &net, &feed.batch[0], &s);
     assert_close(loss, plain_loss(w, &net, &codes, dropout), 1e-12);
 
     const double step = 1e-5;
@@ -53,9 +56,9 @@ static void check_shape(size_t n, size_t d, size_t hidden, size_t classes, doubl
     for (size_t i = 0; i < net.params; i++) {
         double at = w[i];
         w[i] = at + step;
-        double up = drl_mlp_loss_grad(other, w, &net, codes.x, codes.y, n, dropout, &s);
+        double up = drl_mlp_loss_grad(other, w, &net, &feed.batch[0], &s);
         w[i] = at - step;
-        double down = drl_mlp_loss_grad(other, w, &net, codes.x, codes.y, n, dropout, &s);
+        double down = drl_mlp_loss_grad(other, w, &net, &feed.batch[0], &s);
         w[i] = at;
         double numeric = (up - down) / (2 * step), size = fabs(numeric) > 1e-2 ? fabs(numeric) : 1e-2;
         if (!(fabs(grad[i] - numeric) <= 1e-7 * size))
@@ -63,10 +66,16 @@ static void check_shape(size_t n, size_t d, size_t hidden, size_t classes, doubl
                      d, hidden, classes, p, i, net.params, grad[i], numeric);
         zeros += grad[i] == 0;
     }
-    assert_true(zeros < net.params);
+    /* padding has neither weight nor gradient; not all of the others are zero */
+    size_t real = hidden * (d + 1 + classes) + classes, weights = 0;
+    for (size_t i = 0; i < net.params; i++) weights += w[i] != 0;
+    assert_int_equal(weights, real);
+    for (size_t i = 0; i < net.params; i++) assert_true(w[i] != 0 || grad[i] == 0);
+    assert_true(zeros < net.params - real / 4);
     free(w);
     free(grad);
     free(other);
+    drl_mlp_feed_free(&feed);
     drl_mlp_scratch_free(&s);
     free_codes(codes);
 }
@@ -91,7 +100,7 @@ static void test_adam(void **state) {
     for (size_t t = 1; t <= STEPS; t++) {
         drl_rng_normal(drl_rng_stream(1, DRL_RNG_TEST, 1, (uint32_t)t), 0, g, N);
         g[N - 1] = -decay * p[N - 1]; /* nothing left but eps in the denominator */
-        drl_mlp_adam(p, m, v, g, N, rate, decay, t);
+        drl_mlp_adam(p, m, v, g, N, drl_mlp_adam_at(rate, decay, t));
         for (size_t i = 0; i < N; i++) {
             double gi = g[i] + decay * q[i];
             qm[i] = 0.9 * qm[i] + 0.1 * gi;

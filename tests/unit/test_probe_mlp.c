@@ -47,20 +47,44 @@ static void test_published(void **state) {
     assert_true(fast.rate[0] == 1e-3 && fast.rate[1] == 2.5e-4 && fast.dropout == 0.25 && fast.weight_decay == 1e-5);
 }
 
+/* Element i of a tensor is element i of its stream, (2 u - 1) / sqrt(fan_in), wherever the layout puts it; all else is
+ * zero. */
+static void check_init(const drl_real *p, const drl_mlp_net *net, uint64_t seed) {
+    const size_t sizes[4] = {net->hidden * net->d, net->hidden, net->classes * net->hidden, net->classes};
+    const size_t fan_in[4] = {net->d, net->d, net->hidden, net->hidden};
+    size_t set = 0, want = 0;
+    for (uint32_t t = 0; t < 4; t++) {
+        drl_real *u = calloc(sizes[t], sizeof *u);
+        double top = 0, bound = 1 / sqrt((double)fan_in[t]);
+        drl_rng_uniform(drl_rng_stream(seed, DRL_RNG_PROBE, t, 0), 0, u, sizes[t]);
+        for (size_t i = 0; i < sizes[t]; i++) {
+            size_t row = i / fan_in[t], column = i % fan_in[t];
+            size_t at = t == 0   ? drl_mlp_w1(net, row, column)
+                        : t == 1 ? drl_mlp_b1(net, i)
+                        : t == 2 ? drl_mlp_w2(net, row, column)
+                                 : drl_mlp_b2(net, i);
+            assert_close(p[at], bound * (2 * (double)u[i] - 1), 1e-7);
+            top = fmax(top, fabs((double)p[at]));
+            want += p[at] != 0;
+        }
+        assert_true(top <= bound + 1e-7 && (sizes[t] < 1000 || top > 0.99 * bound));
+        free(u);
+    }
+    for (size_t i = 0; i < net->params; i++) set += p[i] != 0;
+    assert_int_equal(set, want);
+}
+
 static void test_init_and_dropout(void **state) {
     (void)state;
     drl_mlp_net net;
     assert_int_equal(drl_mlp_net_init(&net, 16, 100, 7, NULL), DRL_OK);
-    assert_int_equal(net.params, 16 * 100 + 100 + 100 * 7 + 7);
+    assert_true(net.params >= 16 * 100 + 100 + 100 * 7 + 7);
     assert_int_equal(drl_mlp_net_init(&net, 1 << 20, 1 << 20, 2, NULL), DRL_ERR_LIMIT);
     assert_int_equal(drl_mlp_net_init(&net, 16, SIZE_MAX, 2, NULL), DRL_ERR_LIMIT);
     drl_mlp_net_init(&net, 16, 100, 7, NULL);
     drl_real *p = calloc(net.params, sizeof *p);
     drl_mlp_init(p, &net, 1);
-    double top[2] = {0, 0};
-    for (size_t i = 0; i < net.params; i++) top[i >= net.w2] = fmax(top[i >= net.w2], fabs((double)p[i]));
-    assert_true(top[0] <= 0.25 && top[0] > 0.249 && top[1] <= 0.1 + 1e-7 && top[1] > 0.099);
-    assert_true(p[0] != p[net.b1] && p[0] != p[net.w2]);
+    check_init(p, &net, 1);
     free(p);
     assert_int_equal(drl_mlp_dropout_below(0), 0);
     assert_int_equal(drl_mlp_dropout_below(0.25), 16384);
@@ -73,9 +97,11 @@ static void test_init_and_dropout(void **state) {
 static void plain_fit(size_t *val, size_t *test, const data *set, uint64_t seed, const drl_mlp_cfg *cfg, double rate) {
     drl_mlp_net net;
     drl_mlp_scratch s;
+    drl_mlp_feed feed;
     size_t n = set->train.n, d = set->train.d, step = 0;
     assert_int_equal(drl_mlp_net_init(&net, d, cfg->hidden, set->train.classes, NULL), DRL_OK);
-    assert_int_equal(drl_mlp_scratch_init(&s, &net, 256, NULL), DRL_OK);
+    assert_int_equal(drl_mlp_scratch_init(&s, &net, n, NULL), DRL_OK);
+    assert_int_equal(drl_mlp_feed_init(&feed, &net, n, NULL), DRL_OK);
     drl_real *p = calloc(net.params, sizeof *p), *m = calloc(net.params, sizeof *m), *v = calloc(net.params, sizeof *v);
     drl_real *g = calloc(net.params, sizeof *g), *x = calloc(cfg->batch * d, sizeof *x);
     uint32_t *order = calloc(n, sizeof *order);
@@ -91,15 +117,65 @@ static void plain_fit(size_t *val, size_t *test, const data *set, uint64_t seed,
             }
             drl_mlp_dropout drop = {drl_mlp_dropout_below(cfg->dropout),
                                     drl_rng_stream(seed, DRL_RNG_PROBE, 5, (uint32_t)++step)};
-            drl_mlp_loss_grad(g, p, &net, x, y, rows, drop, &s);
-            drl_mlp_adam(p, m, v, g, net.params, rate, cfg->weight_decay, step);
+            drl_codes codes = {rows, d, set->train.classes, x, y};
+            drl_mlp_feed_fill(&feed, 0, &net, &codes, NULL, 0, rows, drop);
+            drl_mlp_loss_grad(g, p, &net, &feed.batch[0], &s);
+            drl_mlp_adam(p, m, v, g, net.params, drl_mlp_adam_at(rate, cfg->weight_decay, step));
         }
-        val[epoch - 1] = drl_mlp_correct(p, &net, &set->val, &s);
-        test[epoch - 1] = drl_mlp_correct(p, &net, &set->test, &s);
+        drl_mlp_feed_fill(&feed, 0, &net, &set->val, NULL, 0, set->val.n, (drl_mlp_dropout){0});
+        val[epoch - 1] = drl_mlp_correct(p, &net, &feed.batch[0], &s);
+        drl_mlp_feed_fill(&feed, 0, &net, &set->test, NULL, 0, set->test.n, (drl_mlp_dropout){0});
+        test[epoch - 1] = drl_mlp_correct(p, &net, &feed.batch[0], &s);
     }
     void *blocks[] = {p, m, v, g, x, order, y};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
+    drl_mlp_feed_free(&feed);
     drl_mlp_scratch_free(&s);
+}
+
+/* Training on several minibatches in one go is loss, gradient and Adam for one after the other; cut into two, the same
+ * bits. */
+static void test_train(void **state) {
+    (void)state;
+    enum { BATCHES = 5, FIRST = 4 };
+    drl_codes codes = make_codes(131, 9, 3, 1, 5);
+    drl_mlp_net net;
+    drl_mlp_scratch s;
+    drl_mlp_feed feed;
+    drl_real *block[3][4]; /* p, m, v, gradient */
+    double loss[3] = {0};
+    assert_int_equal(drl_mlp_net_init(&net, 9, 37, 3, NULL), DRL_OK);
+    assert_int_equal(drl_mlp_scratch_init(&s, &net, 31, NULL), DRL_OK);
+    assert_int_equal(drl_mlp_feed_init(&feed, &net, 31, NULL), DRL_OK);
+    assert_true(feed.capacity >= BATCHES);
+    for (size_t k = 0; k < BATCHES; k++) {
+        drl_mlp_dropout dropout = {k == 1 ? 0 : 16384, drl_rng_stream(3, DRL_RNG_PROBE, 5, (uint32_t)k)};
+        drl_mlp_feed_fill(&feed, k, &net, &codes, NULL, 25 * k, k == 2 ? 7 : 31, dropout);
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int a = 0; a < 4; a++) block[i][a] = calloc(net.params, sizeof(drl_real));
+        drl_mlp_init(block[i][0], &net, 2);
+        drl_mlp_state at = {block[i][0], block[i][1], block[i][2]};
+        if (i == 0)
+            for (size_t k = 0; k < BATCHES; k++) {
+                loss[0] += (double)feed.batch[k].n * drl_mlp_loss_grad(block[0][3], at.p, &net, &feed.batch[k], &s);
+                drl_mlp_adam(at.p, at.m, at.v, block[0][3], net.params, drl_mlp_adam_at(1e-2, 1e-3, FIRST + k));
+            }
+        if (i == 1) loss[1] = drl_mlp_train(&at, &net, feed.batch, BATCHES, 1e-2, 1e-3, FIRST, &s);
+        if (i == 2) loss[2] = drl_mlp_train(&at, &net, feed.batch, 2, 1e-2, 1e-3, FIRST, &s);
+        if (i == 2) loss[2] += drl_mlp_train(&at, &net, feed.batch + 2, BATCHES - 2, 1e-2, 1e-3, FIRST + 2, &s);
+    }
+    assert_close(loss[1], loss[0], 1e-5);
+    assert_close(loss[2], loss[1], 1e-12);
+    for (int a = 0; a < 3; a++) {
+        for (size_t i = 0; i < net.params; i++) assert_close(block[1][a][i], block[0][a][i], 1e-6);
+        assert_memory_equal(block[2][a], block[1][a], net.params * sizeof(drl_real));
+    }
+    for (int i = 0; i < 3; i++)
+        for (int a = 0; a < 4; a++) free(block[i][a]);
+    drl_mlp_feed_free(&feed);
+    drl_mlp_scratch_free(&s);
+    free_codes(codes);
 }
 
 /* Rate and epoch chosen are those of the largest validation accuracy over the written-out fits, first of equals, and
@@ -113,6 +189,7 @@ static void test_selection(void **state) {
             data set = make_data(0.4, 10 * seed);
             drl_mlp_cfg cfg = small_cfg();
             cfg.patience = patience;
+            if (patience == 1) cfg.batch = 16; /* more minibatches than are prepared at once */
             size_t best = 0, epoch = 0, rate = 0, right = 0;
             for (size_t r = 0; r < cfg.rates; r++) {
                 size_t val[EPOCHS], test[EPOCHS], fit_best = 0, fit_epoch = 0;
@@ -150,8 +227,12 @@ static void test_threads_and_independence(void **state) {
         run(other, jobs, 3, &cfg, threads);
         assert_memory_equal(one, other, sizeof one);
     }
-    run(other, jobs + 2, 1, &cfg, 2);
-    assert_memory_equal(one + 2, other, sizeof *one);
+    /* alone, the rates of a job are one, two and three groups */
+    for (size_t threads = 1; threads <= 3; threads++)
+        for (size_t j = 0; j < 3; j++) {
+            run(other, jobs + j, 1, &cfg, threads);
+            assert_memory_equal(one + j, other, sizeof *one);
+        }
     assert_true(one[0].test_accuracy != one[1].test_accuracy || one[0].val_accuracy != one[1].val_accuracy);
 
     int32_t *y = (int32_t *)(uintptr_t)a.test.y;
@@ -236,9 +317,13 @@ int main(int argc, char **argv) {
     (void)argc;
     drl_blas_guard(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_published), cmocka_unit_test(test_init_and_dropout),
-        cmocka_unit_test(test_selection), cmocka_unit_test(test_threads_and_independence),
-        cmocka_unit_test(test_xor),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_published),
+        cmocka_unit_test(test_init_and_dropout),
+        cmocka_unit_test(test_train),
+        cmocka_unit_test(test_selection),
+        cmocka_unit_test(test_threads_and_independence),
+        cmocka_unit_test(test_xor),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

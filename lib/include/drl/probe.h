@@ -55,7 +55,8 @@ typedef struct drl_probe_result {
     size_t epoch;                       /* epochs or iterations made at the chosen point                  */
 } drl_probe_result;
 
-/* One job: a code at one t with one seed. Independent jobs and rates run side by side, each on one thread, so pass as
+/* One job: a code at one t with one seed. Jobs run side by side, each on one thread with its rates in turn on every
+ * minibatch; where there are too few jobs to fill the threads, the rates of a job are shared out among them. So pass as
  * many jobs as there are at once. result[j] for job j. A loss or weight that is not finite ends in ERR_NUMERIC, which
  * names job, rate and epoch; the first such job and rate is reported. */
 typedef struct drl_mlp_job {
