@@ -1,11 +1,13 @@
-/* Speed of the 3x3 convolution kernels, layer by layer, on one thread: forward, data and weight gradient of a shard of
- * 16 images, in GFLOP/s counted as the direct convolution needs them (so that Winograd's may exceed the peak), beside
+/* Speed of the convolution kernels, layer by layer, on one thread: forward, data and weight gradient of a shard of 16
+ * images, in GFLOP/s counted as the direct convolution needs them (so that Winograd's may exceed the peak), beside
  * the sgemm peak of the same run. Processor time, so that a busy machine does not spoil the rates. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "bench.h"
 #include "drl/blas.h"
 #include "drl/mem.h"
 #include "drl/rng.h"
@@ -13,9 +15,12 @@
 
 enum { IMAGES = 16, ROUNDS = 7 };
 
-/* Side, input and output channels: the layers of the paper's networks. */
-static const size_t layers[][3] = {{32, 16, 16}, {32, 32, 32}, {32, 48, 16},  {16, 32, 32}, {16, 64, 64},
-                                   {8, 32, 32},  {8, 64, 32},  {8, 128, 128}, {4, 32, 32},  {4, 96, 32}};
+/* Side, input and output channels, kernel and stride: layers of the paper's networks. */
+static const size_t layers[][5] = {{32, 16, 16, 3, 1}, {32, 32, 32, 3, 1}, {32, 48, 16, 3, 1}, {16, 32, 32, 3, 1},
+                                   {16, 64, 64, 3, 1}, {8, 32, 32, 3, 1},  {8, 64, 32, 3, 1},  {8, 128, 128, 3, 1},
+                                   {4, 32, 32, 3, 1},  {4, 96, 32, 3, 1},  {32, 64, 64, 3, 2}, {16, 128, 128, 3, 2},
+                                   {32, 16, 32, 1, 1}, {16, 32, 32, 1, 1}, {8, 64, 32, 1, 1},  {32, 32, 64, 1, 2},
+                                   {16, 64, 128, 1, 2}};
 
 typedef struct problem {
     drl_conv_dims d;
@@ -23,22 +28,23 @@ typedef struct problem {
     drl_arena scratch;
 } problem;
 
-typedef void (*pass_fn)(problem *p);
-#define PASSES(family)                                                                                                 \
-    static void family##_f(problem *p) {                                                                               \
-        drl_conv_sum sum = {.start = p->w};                                                                            \
-        drl_conv_##family.forward(p->y, p->x, p->w, (drl_real)1e-3, &sum, &p->d, IMAGES, &p->scratch);                 \
-    }                                                                                                                  \
-    static void family##_d(problem *p) {                                                                               \
-        drl_conv_##family.backward_data(p->x, p->y, p->w, (drl_real)1e-3, false, &p->d, IMAGES, &p->scratch);          \
-    }                                                                                                                  \
-    static void family##_w(problem *p) {                                                                               \
-        drl_conv_##family.backward_weight(p->w, p->x, p->y, (drl_real)1e-9, &p->d, IMAGES, &p->scratch);               \
+/* Passes of a family, in the order of the columns. */
+enum { FORWARD, DATA, WEIGHT, PASSES };
+static const char pass_names[] = "fwd data wgt";
+enum { MAX_FAMILIES = 8 };
+
+static void run_pass(problem *p, const drl_conv_family *f, int pass) {
+    const drl_conv_sum sum = {.start = p->w};
+    switch (pass) {
+    case FORWARD: f->forward(p->y, p->x, p->w, (drl_real)1e-3, &sum, &p->d, IMAGES, &p->scratch); break;
+    case DATA: f->backward_data(p->x, p->y, p->w, (drl_real)1e-3, false, &p->d, IMAGES, &p->scratch); break;
+    default: f->backward_weight(p->w, p->x, p->y, (drl_real)1e-9, &p->d, IMAGES, &p->scratch);
     }
-PASSES(gemm)
-PASSES(direct)
-PASSES(winograd2)
-PASSES(winograd4)
+}
+
+static void product(problem *p) {
+    drl_gemm(false, false, 512, 512, 512, 1, p->x, 512, p->y, 512, 0, p->w, 512);
+}
 
 static double cpu_seconds(void) {
     struct timespec t;
@@ -46,23 +52,21 @@ static double cpu_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* GFLOP/s of a pass, median of rounds of at least 20 ms. */
-static double rate(problem *p, pass_fn pass, double gflop) {
+/* GFLOP/s of a family's pass (family NULL: of the matrix product), median of rounds of at least 20 ms. */
+static double rate(problem *p, const drl_conv_family *f, int pass, double gflop) {
     double round[ROUNDS];
-    pass(p);
-    for (int r = 0; r < ROUNDS; r++) {
+    for (int r = -1; r < ROUNDS; r++) { /* one to warm up */
         double start = cpu_seconds();
         int calls = 0;
-        for (; cpu_seconds() - start < 0.02; calls++) pass(p);
+        for (; cpu_seconds() - start < (r < 0 ? 1e-6 : 0.02); calls++)
+            if (f)
+                run_pass(p, f, pass);
+            else
+                product(p);
+        if (r < 0) continue;
         round[r] = gflop * calls / (cpu_seconds() - start);
     }
-    qsort(round, ROUNDS, sizeof *round, by_value);
-    return round[ROUNDS / 2];
+    return bench_median(round, ROUNDS);
 }
 
 static drl_real *filled(size_t n, uint32_t stream) {
@@ -76,36 +80,92 @@ static drl_real *filled(size_t n, uint32_t stream) {
     return v;
 }
 
-static void product(problem *p) {
-    drl_gemm(false, false, 512, 512, 512, 1, p->x, 512, p->y, 512, 0, p->w, 512);
+/* All rates of one layer; 0 where a family does not apply. */
+static drl_status measure(double rates[MAX_FAMILIES][PASSES], const drl_conv_dims *d, drl_err *err) {
+    problem p = {.d = *d};
+    size_t scratch = 0;
+    for (const drl_conv_family *const *f = drl_conv_families; *f; f++)
+        if ((*f)->applies(d) && (*f)->scratch(d) > scratch) scratch = (*f)->scratch(d);
+    drl_status st = drl_arena_init(&p.scratch, scratch, "bench", err);
+    if (st != DRL_OK) return st;
+    p.x = filled(IMAGES * d->h * d->w * d->cin, 0);
+    p.y = filled(IMAGES * d->ho * d->wo * d->cout, 1);
+    p.w = filled(d->k * d->k * d->cin * d->cout, 2);
+    double gflop = 2e-9 * (double)(IMAGES * d->ho * d->wo * d->cout) * (double)(d->k * d->k * d->cin);
+    for (int f = 0; drl_conv_families[f]; f++)
+        for (int k = 0; k < PASSES; k++)
+            rates[f][k] = drl_conv_families[f]->applies(d) ? rate(&p, drl_conv_families[f], k, gflop) : 0;
+    drl_arena_free(&p.scratch);
+    drl_free(p.x), drl_free(p.y), drl_free(p.w);
+    return DRL_OK;
+}
+
+static void print_text(const drl_conv_dims *d, double rates[MAX_FAMILIES][PASSES]) {
+    printf("%zux%zu s%zu %2zux%-2zu %3zu -> %-3zu ", d->k, d->k, d->stride, d->h, d->w, d->cin, d->cout);
+    for (int f = 0; drl_conv_families[f]; f++)
+        for (int k = 0; k < PASSES; k++)
+            if (rates[f][k] > 0)
+                printf(" %6.1f", rates[f][k]);
+            else
+                printf(" %6s", "-");
+    printf("\n");
+}
+
+static void print_json(const drl_conv_dims *d, double rates[MAX_FAMILIES][PASSES], bool first) {
+    printf("%s{\"kernel\": %zu, \"stride\": %zu, \"side\": %zu, \"in\": %zu, \"out\": %zu", first ? "" : ", ", d->k,
+           d->stride, d->h, d->cin, d->cout);
+    for (int f = 0; drl_conv_families[f]; f++) {
+        printf(", \"%s\": ", drl_conv_families[f]->name);
+        for (int k = 0; k < PASSES; k++)
+            if (rates[f][k] > 0)
+                printf("%s%.1f", k ? ", " : "[", rates[f][k]);
+            else
+                printf("%snull", k ? ", " : "[");
+        printf("]");
+    }
+    printf("}");
+}
+
+static void print_heading(double peak) {
+    printf("sgemm 512: %.1f GFLOP/s (OpenBLAS %s)\n%-23s", peak, drl_blas_kernels(), "layer");
+    for (int f = 0; drl_conv_families[f]; f++) {
+        char title[64];
+        snprintf(title, sizeof title, "%s: %s", drl_conv_families[f]->name, pass_names);
+        printf(" %20s", title);
+    }
+    printf("\n");
 }
 
 int main(int argc, char **argv) {
     drl_blas_guard(argv);
-    if (argc > 1) {
-        fprintf(stderr, "bench_ops: takes no arguments, got '%s'\n", argv[1]);
-        return 2;
+    bool json = argc == 2 && strcmp(argv[1], "--json") == 0, help = argc == 2 && strcmp(argv[1], "--help") == 0;
+    if (argc > 1 && !json) {
+        fprintf(help ? stdout : stderr, "usage: bench_ops [--json]\n"
+                                        "  --json  one JSON object on standard output\n");
+        return help ? 0 : 2;
     }
-    static const pass_fn passes[12] = {gemm_f,      gemm_d,      gemm_w,      direct_f,    direct_d,    direct_w,
-                                       winograd2_f, winograd2_d, winograd2_w, winograd4_f, winograd4_d, winograd4_w};
     problem p = {.x = filled(512 * 512, 0), .y = filled(512 * 512, 1), .w = filled(512 * 512, 2)};
-    printf("sgemm 512: %.1f GFLOP/s (OpenBLAS %s)\n", rate(&p, product, 2e-9 * 512 * 512 * 512), drl_blas_kernels());
+    double peak = rate(&p, NULL, 0, 2e-9 * 512 * 512 * 512);
     drl_free(p.x), drl_free(p.y), drl_free(p.w);
-    printf("%-18s %20s %20s %20s %20s\n", "3x3 layer", "gemm: fwd data wgt", "direct", "winograd2", "winograd4");
+    if (json)
+        printf("{\"bench\": \"ops\", \"images\": %d, \"gemm_peak_gflops\": %.1f, \"rows\": [", IMAGES, peak);
+    else
+        print_heading(peak);
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
-        size_t s = layers[i][0], in = layers[i][1], out = layers[i][2];
-        p = (problem){.d = {s, s, in, s, s, out, 3, 1, 1}};
-        p.x = filled(IMAGES * s * s * in, 0), p.y = filled(IMAGES * s * s * out, 1), p.w = filled(9 * in * out, 2);
-        size_t scratch = 0;
-        for (const drl_conv_family *const *f = drl_conv_families; *f; f++)
-            scratch = (*f)->scratch(&p.d) > scratch ? (*f)->scratch(&p.d) : scratch;
-        if (drl_arena_init(&p.scratch, scratch, "bench", NULL) != DRL_OK) return EXIT_FAILURE;
-        printf("%2zux%-2zu %3zu -> %-3zu  ", s, s, in, out);
-        for (int k = 0; k < 12; k++)
-            printf(" %6.1f", rate(&p, passes[k], 18e-9 * (double)(IMAGES * s * s) * (double)(in * out)));
-        printf("\n");
-        drl_arena_free(&p.scratch);
-        drl_free(p.x), drl_free(p.y), drl_free(p.w);
+        const size_t s = layers[i][0], k = layers[i][3], stride = layers[i][4], to = s / stride;
+        const drl_conv_dims d = {s, s, layers[i][1], to, to, layers[i][2], k, stride, k == 3};
+        double rates[MAX_FAMILIES][PASSES];
+        drl_err err;
+        if (measure(rates, &d, &err) != DRL_OK) {
+            fprintf(stderr, "bench_ops: %s\n", err.message);
+            return EXIT_FAILURE;
+        }
+        if (json)
+            print_json(&d, rates, i == 0);
+        else
+            print_text(&d, rates);
+        fflush(stdout);
     }
+    if (json) printf("], \"kernels\": \"%s\"}\n", bench_kernels());
     return EXIT_SUCCESS;
 }

@@ -160,18 +160,44 @@ void drl_graph_profile(drl_graph *g, bool on) {
     if (on) drl_alloc(&g->profile, drl_threads_count(g->team) * g->n_nodes * 2, sizeof(double), "profile", NULL);
 }
 
+/* Elements of an image that the passes of node i have to touch: see drl_profile_entry. */
+static void touched(const drl_graph *g, size_t i, size_t *forward, size_t *backward) {
+    const drl_node *nd = &g->nodes[i];
+    const drl_op_bufs *b = &g->bufs[i];
+    size_t y = drl_shape_size(nd->ys);
+    *forward = y + nd->saved_per_image;
+    *backward = 0;
+    for (int k = 0; k < nd->n_in; k++) *forward += drl_shape_size(nd->xs[k]);
+    bool runs = false;
+    for (size_t c = 0; c < g->n_backward; c++) runs |= g->backward[c].node == (int)i;
+    if (!runs) return;
+    *backward = y + nd->saved_per_image + (nd->type->backward_reads & DRL_READS_Y ? y : 0);
+    for (int k = 0; k < nd->n_in; k++) {
+        size_t times = nd->type->backward_reads >> k & 1; /* read x; write dx, or read and write it */
+        if (b->dx[k]) times += b->add[k] ? 2 : 1;
+        *backward += times * drl_shape_size(nd->xs[k]);
+    }
+}
+
 void drl_graph_profile_read(const drl_graph *g, drl_profile_fn fn, void *arg) {
     if (!g->profile) return;
     for (size_t i = 0; i < g->n_nodes; i++) {
-        const drl_op_type *type = g->nodes[i].type;
-        bool seen = false;
-        for (size_t j = 0; j < i; j++) seen |= g->nodes[j].type == type;
-        if (seen) continue;
-        double seconds[2] = {0, 0};
-        for (size_t j = i; j < g->n_nodes; j++)
-            for (size_t m = 0; m < drl_threads_count(g->team); m++)
-                for (int b = 0; g->nodes[j].type == type && b < 2; b++)
-                    seconds[b] += g->profile[(m * g->n_nodes + j) * 2 + (size_t)b];
-        fn(arg, type->name, seconds[0], seconds[1]);
+        const drl_node *nd = &g->nodes[i];
+        drl_profile_entry e = {.op = nd->type->name,
+                               .name = g->tensors[nd->out].name,
+                               .x = nd->xs[0],
+                               .y = nd->ys,
+                               .kernel = nd->cfg.k,
+                               .stride = nd->cfg.stride,
+                               .macs = nd->macs};
+        size_t forward, backward;
+        touched(g, i, &forward, &backward);
+        e.forward_bytes = (double)(forward * sizeof(drl_real));
+        e.backward_bytes = (double)(backward * sizeof(drl_real));
+        for (size_t m = 0; m < drl_threads_count(g->team); m++) {
+            e.forward_seconds += g->profile[(m * g->n_nodes + i) * 2];
+            e.backward_seconds += g->profile[(m * g->n_nodes + i) * 2 + 1];
+        }
+        fn(arg, &e);
     }
 }

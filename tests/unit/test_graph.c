@@ -67,6 +67,45 @@ static void test_memory_plan(void **state) {
     assert_true(bytes[0] < bytes[1] / 2);
 }
 
+typedef struct profile_sum {
+    size_t nodes, of_images; /* all; convolutions of input images */
+    double macs;
+} profile_sum;
+
+/* drl_profile_fn */
+static void add_entry(void *arg, const drl_profile_entry *e) {
+    profile_sum *sum = arg;
+    sum->nodes++;
+    sum->macs += e->macs;
+    assert_true(e->op && e->name && e->forward_seconds > 0 && e->forward_bytes > 0);
+    assert_true(e->backward_bytes > 0 ? e->backward_seconds > 0 : e->backward_seconds == 0);
+    size_t x = e->x.h * e->x.w * e->x.c, y = e->y.h * e->y.w * e->y.c;
+    if (!e->kernel || e->x.c != 3) return;
+    /* A convolution of input images: reads x and writes y, then reads x and dy; no gradient of x. */
+    assert_true(e->forward_bytes == (double)((x + y) * sizeof(drl_real)) && e->backward_bytes == e->forward_bytes);
+    assert_true(e->macs == (double)(y * e->kernel * e->kernel * 3));
+    sum->of_images++;
+}
+
+/* The profile accounts for every node, and counts from when it was switched on. */
+static void test_profile(void **state) {
+    (void)state;
+    model m;
+    model_open(&m, &params, &base, teams[2]);
+    drl_graph_stats stats = drl_graph_get_stats(m.g);
+    profile_sum sum = {0};
+    drl_graph_profile_read(m.g, add_entry, &sum);
+    assert_int_equal(sum.nodes, 0); /* off */
+    drl_graph_profile(m.g, true);
+    drl_graph_run(m.g, MODEL_BATCH, 1, model_fill, &m, true);
+    drl_graph_profile_read(m.g, add_entry, &sum);
+    assert_int_equal(sum.nodes, stats.nodes);
+    assert_true(sum.macs == stats.macs);
+    assert_true(sum.of_images >= 2); /* encoder's and score network's */
+    model_close(&m);
+    memcpy(params.state, start_state, params.n_state * sizeof *start_state);
+}
+
 static void test_threads(void **state) {
     (void)state;
     for (size_t t = 2; t <= 3; t++)
@@ -174,14 +213,9 @@ int main(int argc, char **argv) {
     for (size_t t = 1; t <= 3; t++)
         if (drl_threads_open(&teams[t], t, NULL) != DRL_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory_plan),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_partial_batches),
-        cmocka_unit_test(test_repeat),
-        cmocka_unit_test(test_evaluation),
-        cmocka_unit_test(test_forward_alone),
-        cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_order_of_release),
+        cmocka_unit_test(test_memory_plan),     cmocka_unit_test(test_profile), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_partial_batches), cmocka_unit_test(test_repeat),  cmocka_unit_test(test_evaluation),
+        cmocka_unit_test(test_forward_alone),   cmocka_unit_test(test_nan),     cmocka_unit_test(test_order_of_release),
     };
     int failed = cmocka_run_group_tests_name("graphs", tests, NULL, NULL);
     drl_free(start_state);

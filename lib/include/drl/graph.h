@@ -99,10 +99,24 @@ typedef struct drl_graph_stats {
 } drl_graph_stats;
 drl_graph_stats drl_graph_get_stats(const drl_graph *g);
 
-/* Seconds spent in each op type since the graph was planned, forward and backward, as text lines; costs two clock
- * reads an op and shard when switched on. */
+/* Where the time goes, node by node: seconds added over threads, shards and runs since the profile was switched on.
+ * Costs two clock reads a node and shard. Switching on allocates; seconds start from zero. */
 void drl_graph_profile(drl_graph *g, bool on);
-typedef void (*drl_profile_fn)(void *arg, const char *op, double forward_seconds, double backward_seconds);
+
+/* What an image needs of a node, and the time the node took. Bytes are those of the tensors that a pass has to read and
+ * write at least once: inputs, output, saved draws and statistics, and in the backward pass their gradients. Parameters
+ * and scratch are not counted. */
+typedef struct drl_profile_entry {
+    const char *op, *name;                /* kind of op; name of the tensor it makes, "" where it has none */
+    drl_shape x, y;                       /* shapes of the first input and the output                      */
+    size_t kernel, stride;                /* of a convolution; kernel is 0 for all others                  */
+    double macs;                          /* multiply-accumulates, forward                                 */
+    double forward_bytes, backward_bytes; /* backward: 0 where no gradient is asked of the node            */
+    double forward_seconds, backward_seconds;
+} drl_profile_entry;
+
+/* Calls fn for every node in the order of the graph; does nothing where the profile is off. */
+typedef void (*drl_profile_fn)(void *arg, const drl_profile_entry *entry);
 void drl_graph_profile_read(const drl_graph *g, drl_profile_fn fn, void *arg);
 
 #endif
