@@ -13,14 +13,12 @@
 #include <assert.h>
 
 #include "nn/conv_frame.h"
-#include "nn/conv_vector.h"
+#include "nn/product.h"
 
 enum { R = VECTOR_BYTES == 64 ? 12 : 6 }; /* run positions of a weight tile; */
 enum { R1 = 8 };      /* of one where the kernel is 1x1 and R1 divides the run, so that none spills */
 enum { CLASSES = 4 }; /* of parities: stride at most 2 */
 
-DRL_TILE(tile_full, Q)
-DRL_TILE(tile_narrow, 1)
 DRL_WEIGHT_TILE(weight_full, R, Q)
 DRL_WEIGHT_TILE(weight_narrow, R, 1)
 DRL_WEIGHT_TILE(weight_full1, R1, Q)
@@ -37,77 +35,6 @@ static drl_conv_dims merged(const drl_conv_dims *d, size_t *n, bool apart) {
 
 /* ---- Forward and data gradient ----------------------------------------------------------------------------------- */
 
-/* Pixels (i, j), i < h, j < w, at i * row + j * step from the first. */
-typedef struct grid {
-    size_t row, step;
-} grid;
-
-/* What a pixel of the result is made of: `rows` runs of `run` numbers, `pitch` apart. */
-typedef struct taps {
-    size_t rows, run, pitch;
-} taps;
-
-/* Where a result goes: as finish() has it. */
-typedef struct result {
-    drl_real *y, alpha;
-    ending how;
-    const drl_real *start, *residual; /* residual lies as y does */
-} result;
-
-/* Channels that are no whole vectors, one by one. */
-static void finish_channels(const result *res, size_t at, size_t first, const drl_real *sums, size_t channels) {
-    for (size_t c = 0; c < channels; c++) {
-        drl_real *y = res->y + at + c, a = sums[c];
-        if (res->how == RESIDUAL) a += res->residual[at + c];
-        *y = res->alpha * a + (res->how == WRITE ? 0 : res->how == ADD ? *y : res->start[first + c]);
-    }
-}
-
-/* The result at the pixels of `to`, cout channels, = runs of x (pixels of `from`) . packed, h x w pixels. `packed`
- * holds blocks of (rows run) x B. */
-static void convolve(const result *res, grid to, const drl_real *x, grid from, size_t h, size_t w, const taps *t,
-                     const drl_real *packed, size_t cout) {
-    drl_real sums[P][B], sink[B];
-    size_t pixels = h * w;
-    for (size_t b = 0; b < blocks_of(cout); b++, packed += t->rows * t->run * B) {
-        size_t channels = min_size(B, cout - b * B), vectors = vectors_of(cout, b), column = 0, at = b * B;
-        bool whole = channels == vectors * V;
-        ending how = whole ? res->how : WRITE;
-        const drl_real *xp = x, *start = how >= START ? res->start + b * B : sink;
-        for (size_t first = 0; first < pixels; first += P) {
-            const drl_real *in[P], *residual[P];
-            drl_real *out[P];
-            size_t count = min_size(P, pixels - first), place[P];
-            for (size_t p = 0; p < P; p++) { /* missing pixels repeat the last, into the sink */
-                in[p] = xp, place[p] = at;
-                out[p] = !whole ? sums[p] : p < count ? res->y + at : sink;
-                residual[p] = how == RESIDUAL ? res->residual + at : sink;
-                if (p + 1 >= count && first + P >= pixels) continue;
-                if (++column < w) {
-                    xp += from.step, at += to.step;
-                } else {
-                    column = 0;
-                    xp += from.row - (w - 1) * from.step, at += to.row - (w - 1) * to.step;
-                }
-            }
-            (vectors == 1 ? tile_narrow : tile_full)(out, in, packed, t->rows, t->run, t->pitch, how,
-                                                     whole ? res->alpha : 1, start, residual);
-            for (size_t p = 0; !whole && p < count; p++) finish_channels(res, place[p], b * B, sums[p], channels);
-        }
-    }
-}
-
-/* packed[block][t * in + i][o] = w[t][i][block * B + o], zeros beyond cout */
-static void pack(drl_real *restrict to, const drl_real *restrict w, size_t n_taps, size_t in, size_t out) {
-    for (size_t b = 0; b < blocks_of(out); b++) {
-        size_t channels = min_size(B, out - b * B);
-        for (size_t r = 0; r < n_taps * in; r++, to += B) {
-            memcpy(to, w + r * out + b * B, channels * sizeof *to);
-            memset(to + channels, 0, (B - channels) * sizeof *to);
-        }
-    }
-}
-
 static bool needs_frame(const drl_conv_dims *d, const frame *f) {
     return d->pad != 0 || f->h > d->h || f->w > d->w;
 }
@@ -120,16 +47,16 @@ static void forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real 
     bool copy = needs_frame(&d, &f);
     drl_real *packed = drl_arena_take(scratch, blocks_of(d.cout) * d.k * d.k * d.cin * B * sizeof *packed);
     drl_real *framed = copy ? drl_arena_take(scratch, f.size * sizeof *framed) : NULL;
-    pack(packed, w, d.k * d.k, d.cin, d.cout);
-    const taps t = {d.k, d.k * d.cin, f.row};
-    const grid to = {d.wo * d.cout, d.cout}, from = {d.stride * f.row, d.stride * d.cin};
+    drl_pack(packed, w, d.k * d.k * d.cin, d.cout, d.cout);
+    const drl_runs t = {d.k, d.k * d.cin, f.row};
+    const drl_grid to = {d.wo * d.cout, d.cout}, from = {d.stride * f.row, d.stride * d.cin};
     for (size_t i = 0; i < n; i++) {
         const drl_real *image = x + i * d.h * d.w * d.cin;
         if (copy) fill_frame(framed, image, &f, d.h, d.w, d.pad);
         size_t at = i * d.ho * d.wo * d.cout;
-        const result res = {y + at, alpha, sum->residual ? RESIDUAL : START, sum->start + i * sum->start_step,
-                            sum->residual ? sum->residual + at : NULL};
-        convolve(&res, to, copy ? framed : image, from, d.ho, d.wo, &t, packed, d.cout);
+        const drl_result res = {y + at, alpha, sum->residual ? RESIDUAL : START, sum->start + i * sum->start_step,
+                                sum->residual ? sum->residual + at : NULL};
+        drl_product(&res, to, copy ? framed : image, from, d.ho, d.wo, &t, packed, d.cout);
     }
     drl_arena_release(scratch, mark);
 }
@@ -197,7 +124,7 @@ static void class_data(drl_real *dx, const drl_real *framed, const frame *f, siz
                        const drl_real *packed, drl_real alpha, bool add, const drl_conv_dims *d) {
     reach ry = reach_of(d, py), rx = reach_of(d, px);
     size_t h = rows_of(d->h, py, d->stride), w = rows_of(d->w, px, d->stride), C = d->cin;
-    const grid to = {d->stride * d->w * C, d->stride * C}, from = {f->row, f->c};
+    const drl_grid to = {d->stride * d->w * C, d->stride * C}, from = {f->row, f->c};
     drl_real *first = dx + (py * d->w + px) * C;
     if (h == 0 || w == 0) return;
     if (ry.n == 0 || rx.n == 0) { /* no output sees these pixels */
@@ -205,10 +132,10 @@ static void class_data(drl_real *dx, const drl_real *framed, const frame *f, siz
             for (size_t j = 0; j < w; j++) memset(first + i * to.row + j * to.step, 0, C * sizeof *dx);
         return;
     }
-    const taps t = {ry.n, rx.n * d->cout, f->row};
+    const drl_runs t = {ry.n, rx.n * d->cout, f->row};
     const drl_real *x = framed + (size_t)((int)before + ry.at) * f->row + (size_t)((int)before + rx.at) * f->c;
-    const result res = {first, alpha, add ? ADD : WRITE, NULL, NULL};
-    convolve(&res, to, x, from, h, w, &t, packed, C);
+    const drl_result res = {first, alpha, add ? ADD : WRITE, NULL, NULL};
+    drl_product(&res, to, x, from, h, w, &t, packed, C);
 }
 
 static void backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,

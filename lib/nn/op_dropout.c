@@ -12,8 +12,9 @@ void drl_dropout_apply(drl_real *out, const drl_real *in, bool add, size_t size,
                        uint32_t stream, const drl_run *run) {
     drl_rng rng = drl_rng_stream(run->seed, DRL_RNG_DROPOUT, stream, run->step);
     uint32_t word[CHUNK / 2 + 1];
-    uint16_t half[CHUNK + 2];                                 /* the words' halves in memory order */
-    const uint16_t threshold = (uint16_t)fmin(p * 65536.0 + 0.5, 65535); /* drop where the 16 bits are below: rate p to 2^-17 */
+    uint16_t half[CHUNK + 2]; /* the words' halves in memory order */
+    const uint16_t threshold =
+        (uint16_t)fmin(p * 65536.0 + 0.5, 65535); /* drop where the 16 bits are below: rate p to 2^-17 */
     const drl_real scale = (drl_real)(1 / (1 - p));
     for (size_t done = 0; done < size;) {
         size_t at = first + done, m = CHUNK - at % CHUNK;
