@@ -3,7 +3,7 @@
 
 Each command prints one JSON object on one line of standard output and everything else on standard error:
 
-    peer_torch.py step   --net paper|grey|desk [--batch N] [--threads N] [--steps N] [--settings S]
+    peer_torch.py step   --net paper|grey|desk [--batch N] [--threads N] [--steps N] [--seconds X] [--settings S]
     peer_torch.py encode | score               the same options: inference of the encoder, of the score network
     peer_torch.py probe  [--threads N] [--epochs N] [--settings S]
     peer_torch.py golden FILE.safetensors...   outputs and gradients against the golden vectors; exit 1 if any is missed
@@ -14,6 +14,7 @@ combination it met. The networks are in peer_torch_nets.py, the golden compariso
 """
 import argparse
 import ctypes
+import itertools
 import json
 import os
 import resource
@@ -24,7 +25,8 @@ import time
 
 # setting: (values, the default first; the benches it matters to)
 SETTINGS = {
-    'channels_last': (('no', 'yes'), 'step encode score'),  # memory layout of images, features and weights
+    'channels_last': (('no', 'yes'), 'step encode score'),  # memory layout of features and weights
+    'score_layout': (('same', 'first'), 'step'),  # that of the score network: channels first in any case
     'jit': (('no', 'freeze', 'optimize'), 'encode score'),  # torch.jit: traced and frozen; optimize_for_inference as well
     'fold': (('yes', 'no'), 'encode score'),  # constants merged into the weights by hand
     'optim': (('flat', 'foreach'), 'step'),  # FlatAdam, or torch.optim.Adam(foreach=True)
@@ -32,10 +34,12 @@ SETTINGS = {
     'rates': (('6', '1'), 'probe'),  # learning rates fitted side by side as one batched model
     'processes': (('1', 'threads'), 'probe'),  # one process of all threads, or one a thread
     'malloc': (('heap', 'huge', 'system'), 'step encode score probe'),  # memory is kept; in huge pages; glibc's defaults
-    'isa': (('default', 'avx512', 'avx2'), 'step encode score probe'),  # PyTorch's own kernels
+    'isa': (('default', 'avx512'), 'step encode score probe'),  # PyTorch's own kernels
     'corename': (('auto', 'SkylakeX', 'Haswell'), 'step encode score probe'),  # OpenBLAS's kernels
     'blas_threads': (('all', '1'), 'step encode score probe'),  # beside PyTorch's own threads
 }
+# Where another combination than the first values was fastest: what a bench starts from.
+BETTER = {'encode': {'channels_last': 'yes'}, 'score': {'channels_last': 'yes', 'jit': 'optimize'}}
 HEAP = 'glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736'
 
 
@@ -47,6 +51,7 @@ def fail(message):
 def parse_settings(text, bench):
     """Every setting of the bench, with those of the list replaced."""
     chosen = {k: values[0] for k, (values, benches) in SETTINGS.items() if bench in benches.split()}
+    chosen.update(BETTER.get(bench, {}))
     for item in filter(None, text.split(',')):
         key, _, value = item.partition('=')
         if key not in chosen:
@@ -106,34 +111,36 @@ def report(bench, args, seconds, settings, images=None, **more):
     print(json.dumps(out))
 
 
-def repeat(function, n, warmup=2):
-    """Seconds of each of n calls."""
-    seconds = []
-    for i in range(-warmup, n):
+def repeat(function, n, least=0.0, warmup=2):
+    """Seconds of each of n calls, or more until `least` seconds have passed."""
+    for i in range(warmup):
+        function(i)
+    seconds, begin = [], time.perf_counter()
+    while len(seconds) < n or time.perf_counter() - begin < least:
         start = time.perf_counter()
-        function(i + warmup)
-        if i >= 0:
-            seconds.append(time.perf_counter() - start)
+        function(warmup + len(seconds))
+        seconds.append(time.perf_counter() - start)
     return seconds
 
 
-def layout(settings):
-    return torch.channels_last if settings['channels_last'] == 'yes' else torch.contiguous_format
+def build(args, settings):
+    """Encoder and score network in the layouts asked for, and these."""
+    last = settings['channels_last'] == 'yes'
+    layouts = [torch.channels_last if yes else torch.contiguous_format
+               for yes in (last, last and settings.get('score_layout') != 'first')]
+    return *nets.build(args.net, settings.get('dropout') != 'bernoulli', *layouts), layouts
 
 
 # ---- Training step [sections 9 and 10] --------------------------------------------------------------------------------
 
 
 class Batches:
-    """Batches of images normalised per channel from bytes in memory, in the memory layout of the network."""
+    """Batches of images normalised per channel from bytes in memory."""
 
-    def __init__(self, channels, size, batch, channels_last, images=10000):
-        shape = (images, size, size, channels) if channels_last else (images, channels, size, size)
-        self.pixels, self.batch, self.channels_last = torch.randint(0, 256, shape, dtype=torch.uint8), batch, channels_last
-        mean, std = (torch.tensor(v[:channels]) for v in ((.4914, .4822, .4465), (.2470, .2435, .2616)))
+    def __init__(self, channels, size, batch, images=10000):
+        self.pixels, self.batch = torch.randint(0, 256, (images, channels, size, size), dtype=torch.uint8), batch
+        mean, std = (torch.tensor(v[:channels])[:, None, None] for v in ((.4914, .4822, .4465), (.2470, .2435, .2616)))
         self.scale, self.shift = 1 / (255 * std), -mean / std
-        if not channels_last:
-            self.scale, self.shift = self.scale[:, None, None], self.shift[:, None, None]
         self.order = torch.empty(0, dtype=torch.int64)
 
     def next(self):
@@ -141,56 +148,67 @@ class Batches:
         if len(self.order) < self.batch:
             self.order = torch.randperm(len(self.pixels))
         index, self.order = self.order[:self.batch], self.order[self.batch:]
-        return self.ordered(self.pixels[index].float().mul_(self.scale).add_(self.shift))
-
-    def noise(self):
-        return self.ordered(torch.randn(self.batch, *self.pixels.shape[1:]))
-
-    def ordered(self, x):
-        return x.permute(0, 3, 1, 2) if self.channels_last else x
+        return self.pixels[index].float().mul_(self.scale).add_(self.shift)
 
 
 def bench_step(args, settings):
-    encoder, score = nets.build(args.net, settings['dropout'] == 'bits')
-    for m in encoder, score:
-        m.train().to(memory_format=layout(settings))
-    batches = Batches(nets.NETS[args.net][0], nets.SIZE, args.batch, settings['channels_last'] == 'yes')
+    encoder, score, layouts = build(args, settings)
+    batches = Batches(nets.NETS[args.net][0], nets.SIZE, args.batch)
     adam = (nets.FlatAdam if settings['optim'] == 'flat' else nets.ForeachAdam)(
         [*encoder.parameters(), *score.parameters()], 1.0)
 
     def step(n):
-        x0, noise = batches.next(), batches.noise()
-        t = torch.rand(args.batch) * (1 - 1e-5) + 1e-5
-        loss = nets.drl_loss(encoder, score, x0, t, noise)[0]
+        x0 = batches.next()
+        noise, t = torch.randn(x0.shape), torch.rand(args.batch) * (1 - 1e-5) + 1e-5
+        loss = nets.drl_loss(encoder, score, x0, t, noise, layouts=layouts)[0]
         loss.backward()
         adam.step(*nets.schedule(n))
         return loss.item()
 
-    report('step', args, repeat(step, args.steps), settings, args.batch)
+    report('step', args, repeat(step, args.steps, args.seconds), settings, args.batch)
 
 
 # ---- Inference --------------------------------------------------------------------------------------------------------
 
 
+def compiled(net, inputs, optimize):
+    """The network through torch.jit, if it still computes the same."""
+    want = net(*inputs)
+    net = torch.jit.freeze(torch.jit.trace(net, inputs, check_trace=False))
+    if optimize:
+        net = torch.jit.optimize_for_inference(net)
+    for _ in range(3):  # the first calls are profiled, then compiled
+        error = ((net(*inputs) - want).abs().max() / want.abs().max()).item()
+        if not error <= 1e-4:
+            print(f'peer_torch.py: torch.jit computes something else: error {error:.1e}', file=sys.stderr)
+            sys.exit(1)
+    return net
+
+
 def bench_inference(args, settings):
-    encoder, score = nets.build(args.net)
-    net = encoder if args.command == 'encode' else score
-    net.eval().to(memory_format=layout(settings))
+    """encode: bytes to codes. score: one evaluation at given x_t, sigma and z."""
+    encoder, score, layouts = build(args, settings)
+    encode = args.command == 'encode'
+    net, layout = (encoder, layouts[0]) if encode else (score, layouts[1])
+    net.eval()
     if settings['fold'] == 'yes':
         nets.fold(net)
-    x = torch.randn(args.batch, nets.NETS[args.net][0], nets.SIZE, nets.SIZE).contiguous(memory_format=layout(settings))
+    batches = Batches(nets.NETS[args.net][0], nets.SIZE, args.batch)
     t = torch.rand(args.batch)
-    label = 0.01 * 5000**t
-    inputs = (x, t) if args.command == 'encode' else (x, label, torch.rand(args.batch, encoder.size))
+    sigma, z = 0.01 * 5000**t, torch.rand(args.batch, encoder.size)
+    x, scale = batches.next().contiguous(memory_format=layout), 1 / sigma[:, None, None, None]
     with torch.no_grad():
         if settings['jit'] != 'no':
-            net = torch.jit.freeze(torch.jit.trace(net, inputs, check_trace=False))
-            if settings['jit'] == 'optimize':
-                net = torch.jit.optimize_for_inference(net)
-    scale = 1 / label[:, None, None, None]  # VE: score = raw / sigma
-    with torch.inference_mode():
-        run = (lambda _: net(*inputs)) if args.command == 'encode' else (lambda _: net(*inputs).mul_(scale))
-        report(args.command, args, repeat(run, args.steps, 3), settings, args.batch)
+            net = compiled(net, (x, t) if encode else (x, sigma, z), settings['jit'] == 'optimize')
+        with torch.inference_mode():
+            if encode:
+                def run(_):
+                    return net(batches.next().contiguous(memory_format=layout), t)
+            else:
+                def run(_):
+                    return net(x, sigma, z).mul_(scale)
+            seconds = repeat(run, args.steps, args.seconds, 3)
+    report(args.command, args, seconds, settings, args.batch)
 
 
 # ---- MLP probe --------------------------------------------------------------------------------------------------------
@@ -242,7 +260,7 @@ def bench_probe(args, settings):
         return bench_probe_processes(args, settings)
     rates = RATES[:int(settings['rates'])]
     probe = Probe(rates, settings['dropout'] == 'bits')
-    seconds = [s / len(rates) for s in repeat(probe.epoch, args.epochs, 1)]
+    seconds = [s / len(rates) for s in repeat(probe.epoch, args.epochs, 0, 1)]
     report('probe', args, seconds, settings, fit_epochs_per_second=round(1 / statistics.median(seconds), 4))
 
 
@@ -261,33 +279,49 @@ def bench_probe_processes(args, settings):
 # ---- The best settings ------------------------------------------------------------------------------------------------
 
 
+def combinations(settings):
+    """Settings that depend on each other, which are tried together: the memory layout and what works on it."""
+    together = [k for k in ('channels_last', 'score_layout', 'jit') if k in settings]
+    for values in itertools.product(*(SETTINGS[k][0] for k in together)):
+        chosen = dict(zip(together, values))
+        if chosen.get('channels_last') == 'yes' or chosen.get('score_layout') != 'first':
+            yield chosen
+    for key, (values, _) in SETTINGS.items():
+        if key in settings and key not in together:
+            yield from ({key: v} for v in values)
+
+
 def bench_best(args):
-    """One pass over the settings, each in turn at every value while the others stay; what is faster stays, by the least
-    seconds of a few steps, with a margin of one percent against noise. A setting that fails is not a setting."""
-    best, least = parse_settings(args.settings, args.bench), None
+    """The combinations of layout and compiler first, then every other setting in turn while the rest stays; what is faster
+    by the least seconds of a few steps stays, with a margin of one percent against noise. What fails is passed over."""
+    best, least, tried = parse_settings(args.settings, args.bench), None, set()
 
     def attempt(settings):
         text = ','.join(f'{k}={v}' for k, v in settings.items())
-        size = ['--epochs', '1'] if args.bench == 'probe' else ['--steps', str(args.steps), '--net', args.net, '--batch',
-                                                                  str(args.batch)]
+        size = ['--steps', str(args.steps), '--net', args.net, '--batch', str(args.batch)]
+        if args.bench == 'probe':
+            size = ['--epochs', '1']
         command = [sys.executable, __file__, args.bench, '--threads', str(args.threads), '--settings', text, *size]
         run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        if run.returncode == 77:
+            sys.exit(77)
         seconds = json.loads(run.stdout)['least_seconds'] if run.returncode == 0 else None
         print(f'{text}: ' + (f'{seconds:.5f} s' if seconds else 'failed'), file=sys.stderr, flush=True)
         return seconds
 
-    least = attempt(best)
-    for key, default in list(best.items()):
-        for value in SETTINGS[key][0]:
-            if value != default:
-                seconds = attempt({**best, key: value})
-                if seconds is not None and (least is None or seconds < 0.99 * least):
-                    best, least = {**best, key: value}, seconds
+    for change in combinations(best):
+        settings = {**best, **change}
+        if tuple(settings.values()) in tried:
+            continue
+        tried.add(tuple(settings.values()))
+        seconds = attempt(settings)
+        if seconds is not None and (least is None or seconds < 0.99 * least):
+            best, least = settings, seconds
     if least is None:
         sys.exit(1)
-    print(json.dumps({'peer': 'torch', 'bench': 'best', 'of': args.bench, 'net': args.net, 'batch': args.batch,
-                      'threads': args.threads, 'least_seconds': least,
-                      'settings': ','.join(f'{k}={v}' for k, v in best.items())}))
+    size = {} if args.bench == 'probe' else {'net': args.net, 'batch': args.batch}
+    print(json.dumps({'peer': 'torch', 'bench': 'best', 'of': args.bench, **size, 'threads': args.threads,
+                      'least_seconds': least, 'settings': ','.join(f'{k}={v}' for k, v in best.items())}))
 
 
 def bench_golden(args):
@@ -320,6 +354,8 @@ def main():
             p.add_argument('--net', choices=('paper', 'grey', 'desk'), default='paper')
             p.add_argument('--batch', type=positive, default=64)
             p.add_argument('--steps', type=positive, default=3 if name == 'best' else 10)
+        if name not in ('probe', 'best'):
+            p.add_argument('--seconds', type=float, default=0, help='more steps until so much time has passed')
     args = parser.parse_args()
     if args.command == 'best':
         return bench_best(args)

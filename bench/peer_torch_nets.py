@@ -179,8 +179,8 @@ class Masks:
         if not self.bits:
             return torch.empty_like(h).bernoulli_(1 - self.p).mul_(1 / (1 - self.p))
         words = self.rng.integers(0, 2**64, (h.numel() + 3) // 4, dtype=np.uint64).view(np.int16)
-        keep = torch.from_numpy(words)[:h.numel()] >= round(65536 * self.p) - 32768
-        return torch.empty_like(h).copy_(keep.as_strided(h.shape, h.stride())).mul_(1 / (1 - self.p))
+        keep = torch.from_numpy(words)[:h.numel()].float().ge_(round(65536 * self.p) - 32768)  # in place it stays float
+        return keep.mul_(1 / (1 - self.p)).as_strided(h.shape, h.stride())
 
     def drop(self, h):
         return h * self.draw(h) if self.p > 0 else h
@@ -318,10 +318,11 @@ def fold(net):
     return net
 
 
-def build(name, bits=True):
+def build(name, bits=True, layout=torch.contiguous_format, score_layout=torch.contiguous_format):
     channels, depth, width, mult, blocks, attention = NETS[name]
     encoder = Encoder(channels, depth, width)
-    return encoder, Score(channels, SIZE, NF, mult, blocks, attention, encoder.size, DROPOUT, bits)
+    score = Score(channels, SIZE, NF, mult, blocks, attention, encoder.size, DROPOUT, bits)
+    return encoder.to(memory_format=layout), score.to(memory_format=score_layout)
 
 
 # ---- Processes and objective (sections 8, 9) --------------------------------------------------------------------------
@@ -338,13 +339,13 @@ def marginal(kind, t):
     return log_mean.exp(), s, (999 * t).clamp(min=1e-3), -1 / s
 
 
-def drl_loss(encoder, score, x0, t, noise, kind='ve', lambda_z=LAMBDA_Z):
+def drl_loss(encoder, score, x0, t, noise, kind='ve', lambda_z=LAMBDA_Z, layouts=2 * (torch.contiguous_format,)):
     """mean over images of  1/2 |s score + noise|^2 + lambda |z|_1;  loss, score, z, match, penalty.               [9]"""
     m, s, label, factor = marginal(kind, t.double())
-    z = encoder(x0, t)
+    z = encoder(x0.contiguous(memory_format=layouts[0]), t)
     std = s.float()[:, None, None, None]
     x_t = noise * std + (x0 if kind == 've' else x0 * m.float()[:, None, None, None])
-    estimate = score(x_t, label, z) * factor.float()[:, None, None, None]
+    estimate = score(x_t.contiguous(memory_format=layouts[1]), label, z) * factor.float()[:, None, None, None]
     match = 0.5 * (std * estimate + noise).square().sum((1, 2, 3))
     penalty = z.abs().sum(1)
     return (match + lambda_z * penalty).mean(), estimate, z, match, penalty
