@@ -37,9 +37,11 @@ SETTINGS = {
     'isa': (('default', 'avx512'), 'step encode score probe'),  # PyTorch's own kernels
     'corename': (('auto', 'SkylakeX', 'Haswell'), 'step encode score probe'),  # OpenBLAS's kernels
     'blas_threads': (('all', '1'), 'step encode score probe'),  # beside PyTorch's own threads
+    'wait': (('default', 'passive'), 'step encode score probe'),  # how idle OpenMP threads wait
 }
 # Where another combination than the first values was fastest: what a bench starts from.
-BETTER = {'encode': {'channels_last': 'yes'}, 'score': {'channels_last': 'yes', 'jit': 'optimize'}}
+BETTER = {'encode': {'channels_last': 'yes'}, 'score': {'channels_last': 'yes', 'jit': 'optimize'},
+          'probe': {'processes': 'threads'}}
 HEAP = 'glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736'
 
 
@@ -68,6 +70,7 @@ def enter_environment(settings, threads):
             'OPENBLAS_NUM_THREADS': '1' if settings.get('blas_threads') == '1' else str(threads),
             'OPENBLAS_CORETYPE': {'auto': None}.get(settings['corename'], settings['corename']),
             'ATEN_CPU_CAPABILITY': {'default': None}.get(settings['isa'], settings['isa']),
+            'OMP_WAIT_POLICY': {'default': None}.get(settings['wait'], settings['wait']),
             'GLIBC_TUNABLES': {'heap': HEAP, 'huge': HEAP + ':glibc.malloc.hugetlb=1'}.get(settings['malloc'])}
     if all(os.environ.get(k) == v for k, v in want.items()):
         return
