@@ -1,7 +1,7 @@
 """Holds the networks of peer_torch_nets.py to the golden vectors: outputs, gradients, running statistics, optimiser.
 
-The measure is max|a - b| / max|b| a tensor in float32, limit 3e-5; where the golden gradient is zero in exact arithmetic,
-|a| <= 1e-5 of the largest gradient of the group. Comparisons are written so that NaN misses.
+The measure is max|a - b| / max|b| a tensor in float32, limit 3e-5; where the golden gradient is zero in exact
+arithmetic, |a| <= 1e-5 of the largest gradient of the group. Comparisons are written so that NaN misses.
 """
 import json
 import math
@@ -63,7 +63,7 @@ class Comparison:
             self.check(prefix + name, gradients[name], largest)
 
 
-# ---- Networks read off the parameters ---------------------------------------------------------------------------------
+# ---- Networks read off the parameters --------------------------------------------------------------------------------
 
 
 def count(params, pattern):
@@ -80,8 +80,9 @@ def make_encoder(params, spare=False):
     """spare: the file's encoder.latent belongs to another method."""
     params = {n: t for n, t in params.items() if n.startswith('encoder.') and not (spare and '.latent.' in n)}
     width = params['encoder.stage3.block0.conv2.weight'].shape[0] / 64
-    encoder = nets.Encoder(params['encoder.stem.weight'].shape[1], 6 * count(params, r'encoder\.stage1\.(block\d+)') + 4,
-                           width, 'encoder.latent.weight' in params)
+    depth = 6 * count(params, r'encoder\.stage1\.(block\d+)') + 4
+    channels = params['encoder.stem.weight'].shape[1]
+    encoder = nets.Encoder(channels, depth, width, 'encoder.latent.weight' in params)
     return load(encoder, params, 'encoder.')
 
 
@@ -99,7 +100,7 @@ def gradients(**modules):
     return {f'{prefix}.{n}': p.grad for prefix, m in modules.items() for n, p in m.named_parameters()}
 
 
-# ---- Files ------------------------------------------------------------------------------------------------------------
+# ---- Files -----------------------------------------------------------------------------------------------------------
 
 
 LAYOUTS = torch.contiguous_format, torch.channels_last  # the two the benchmark chooses from
@@ -183,7 +184,8 @@ def run(paths):
     for path in paths:
         check = CHECKS.get(re.split(r'[_.]', os.path.basename(path))[0])
         if not check or not os.path.exists(path):
-            print(f'{path}: skipped: ' + ('there is no such file' if check else 'the peer has no such part'), file=sys.stderr)
+            why = 'there is no such file' if check else 'the peer has no such part'
+            print(f'{path}: skipped: {why}', file=sys.stderr)
             continue
         c = Comparison(path)
         check(c)

@@ -4,9 +4,9 @@ Section numbers are those of the golden vectors' description, which tests/golden
 modules give the parameter names of section 3. Used by peer_torch.py only.
 
 What is done for speed beyond plain modules: q, k and v are one convolution; sums and rectifiers work in place where
-autograd allows it; 1x1 convolutions go before an upsampling, not after; dropout draws 16 bits an element; Adam, clipping
-and the moving average run over one flat vector in pieces that stay in the cache; `fold` merges what inference knows to
-be constant into the weights.
+autograd allows it; 1x1 convolutions go before an upsampling, not after; dropout draws 16 bits an element; Adam,
+clipping and the moving average run over one flat vector in pieces that stay in the cache; `fold` merges what inference
+knows to be constant into the weights.
 """
 import math
 
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 R2 = math.sqrt(0.5)
 
-# image channels, encoder depth and width, score multipliers, blocks a level, attention resolution; nf 16, 32 x 32 pixels
+# image channels, encoder depth and width, score multipliers, blocks a level, attention resolution
 NETS = {
     'paper': (3, 28, 2, (1, 2, 2, 2), 2, 16),
     'grey': (1, 28, 2, (1, 2, 2, 2), 2, 16),
@@ -35,7 +35,7 @@ def pixels(v):
     return v[:, :, None, None]
 
 
-# ---- Blocks of both networks (section 4) ------------------------------------------------------------------------------
+# ---- Blocks of both networks (section 4) -----------------------------------------------------------------------------
 
 
 class TimeEmbedding(nn.Module):
@@ -167,8 +167,8 @@ class Attention(Residual):
 
 
 class Masks:
-    """Dropout of rate p. `bits`: 16 random bits an element by NumPy's SFC64 instead of PyTorch's one Bernoulli draw after
-    the other, which no other thread helps with; the rate is p to 1/65536."""
+    """Dropout of rate p. `bits`: 16 random bits an element by NumPy's SFC64 instead of PyTorch's one Bernoulli draw
+    after the other, which no other thread helps with; the rate is p to 1/65536."""
 
     def __init__(self, p, bits):
         self.p, self.bits = p, bits
@@ -186,7 +186,7 @@ class Masks:
         return h * self.draw(h) if self.p > 0 else h
 
 
-# ---- Encoder (section 5) ----------------------------------------------------------------------------------------------
+# ---- Encoder (section 5) ---------------------------------------------------------------------------------------------
 
 
 class Encoder(nn.Module):
@@ -214,7 +214,7 @@ class Encoder(nn.Module):
         return z if self.latent is None else self.latent(z)
 
 
-# ---- Score network (section 6) ----------------------------------------------------------------------------------------
+# ---- Score network (section 6) ---------------------------------------------------------------------------------------
 
 
 class Score(nn.Module):
@@ -325,11 +325,11 @@ def build(name, bits=True, layout=torch.contiguous_format, score_layout=torch.co
     return encoder.to(memory_format=layout), score.to(memory_format=score_layout)
 
 
-# ---- Processes and objective (sections 8, 9) --------------------------------------------------------------------------
+# ---- Processes and objective (sections 8, 9) -------------------------------------------------------------------------
 
 
 def marginal(kind, t):
-    """m(t), s(t), label, and what the raw output is multiplied by to be the score; t in double.                   [8]"""
+    """m(t), s(t), label, and what the raw output is multiplied by to be the score; t in double.                  [8]"""
     if kind == 've':
         s = 0.01 * 5000**t
         return torch.ones_like(t), s, s, 1 / s
@@ -340,7 +340,7 @@ def marginal(kind, t):
 
 
 def drl_loss(encoder, score, x0, t, noise, kind='ve', lambda_z=LAMBDA_Z, layouts=2 * (torch.contiguous_format,)):
-    """mean over images of  1/2 |s score + noise|^2 + lambda |z|_1;  loss, score, z, match, penalty.               [9]"""
+    """mean over images of  1/2 |s score + noise|^2 + lambda |z|_1;  loss, score, z, match, penalty.              [9]"""
     m, s, label, factor = marginal(kind, t.double())
     z = encoder(x0.contiguous(memory_format=layouts[0]), t)
     std = s.float()[:, None, None, None]
@@ -351,7 +351,7 @@ def drl_loss(encoder, score, x0, t, noise, kind='ve', lambda_z=LAMBDA_Z, layouts
     return (match + lambda_z * penalty).mean(), estimate, z, match, penalty
 
 
-# ---- Optimiser (section 10) -------------------------------------------------------------------------------------------
+# ---- Optimiser (section 10) ------------------------------------------------------------------------------------------
 
 
 def memory_order(x):
@@ -429,5 +429,5 @@ class ForeachAdam:
 
 
 def schedule(n):
-    """Learning rate and decay of the moving average of the step after n steps.                                   [10]"""
+    """Learning rate and decay of the moving average of the step after n steps.                                  [10]"""
     return 2e-4 * min(n / 5000, 1), min(0.999, (2 + n) / (11 + n))
