@@ -1,6 +1,7 @@
 /* Speed of the convolution kernels, layer by layer, on one thread: forward, data and weight gradient of a shard of 16
- * images, in GFLOP/s counted as the direct convolution needs them (so that Winograd's may exceed the peak), beside
- * the sgemm peak of the same run. Processor time, so that a busy machine does not spoil the rates. */
+ * images, in GFLOP/s counted as the direct convolution needs them (so that Winograd's may exceed the peak), weights
+ * prepared beforehand, beside the sgemm peak of the same run. Processor time, so that a busy machine does not spoil the
+ * rates. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static const size_t layers[][5] = {{32, 16, 16, 3, 1}, {32, 32, 32, 3, 1}, {32, 
 
 typedef struct problem {
     drl_conv_dims d;
-    drl_real *x, *y, *w;
+    drl_real *x, *y, *w, *kernel[2]; /* kernel: the weights prepared for forward and data gradient */
     drl_arena scratch;
 } problem;
 
@@ -36,8 +37,8 @@ enum { MAX_FAMILIES = 8 };
 static void run_pass(problem *p, const drl_conv_family *f, int pass) {
     const drl_conv_sum sum = {.start = p->w};
     switch (pass) {
-    case FORWARD: f->forward(p->y, p->x, p->w, (drl_real)1e-3, &sum, &p->d, IMAGES, &p->scratch); break;
-    case DATA: f->backward_data(p->x, p->y, p->w, (drl_real)1e-3, false, &p->d, IMAGES, &p->scratch); break;
+    case FORWARD: f->forward(p->y, p->x, p->kernel[0], (drl_real)1e-3, &sum, &p->d, IMAGES, &p->scratch); break;
+    case DATA: f->backward_data(p->x, p->y, p->kernel[1], (drl_real)1e-3, false, &p->d, IMAGES, &p->scratch); break;
     default: f->backward_weight(p->w, p->x, p->y, (drl_real)1e-9, &p->d, IMAGES, &p->scratch);
     }
 }
@@ -92,9 +93,16 @@ static drl_status measure(double rates[MAX_FAMILIES][PASSES], const drl_conv_dim
     p.y = filled(IMAGES * d->ho * d->wo * d->cout, 1);
     p.w = filled(d->k * d->k * d->cin * d->cout, 2);
     double gflop = 2e-9 * (double)(IMAGES * d->ho * d->wo * d->cout) * (double)(d->k * d->k * d->cin);
-    for (int f = 0; drl_conv_families[f]; f++)
-        for (int k = 0; k < PASSES; k++)
-            rates[f][k] = drl_conv_families[f]->applies(d) ? rate(&p, drl_conv_families[f], k, gflop) : 0;
+    for (int f = 0; drl_conv_families[f]; f++) {
+        const drl_conv_family *family = drl_conv_families[f];
+        bool applies = family->applies(d), prepares = applies && family->prepared(d) > 0;
+        for (int k = 0; k < 2; k++) {
+            p.kernel[k] = prepares ? filled(family->prepared(d), 3) : p.w;
+            if (prepares) family->prepare(p.kernel[k], p.w, k == 1, d, &p.scratch);
+        }
+        for (int k = 0; k < PASSES; k++) rates[f][k] = applies ? rate(&p, family, k, gflop) : 0;
+        for (int k = 0; prepares && k < 2; k++) drl_free(p.kernel[k]);
+    }
     drl_arena_free(&p.scratch);
     drl_free(p.x), drl_free(p.y), drl_free(p.w);
     return DRL_OK;

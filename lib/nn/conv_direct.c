@@ -39,15 +39,13 @@ static bool needs_frame(const drl_conv_dims *d, const frame *f) {
     return d->pad != 0 || f->h > d->h || f->w > d->w;
 }
 
-static void forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_sum *sum,
+static void forward(drl_real *y, const drl_real *x, const drl_real *k, drl_real alpha, const drl_conv_sum *sum,
                     const drl_conv_dims *dims, size_t n, drl_arena *scratch) {
     size_t mark = drl_arena_mark(scratch);
     drl_conv_dims d = merged(dims, &n, sum->start_step != 0);
     frame f = frame_of(d.h, d.w, d.cin, d.ho, d.wo, d.k, d.stride, d.pad);
     bool copy = needs_frame(&d, &f);
-    drl_real *packed = drl_arena_take(scratch, blocks_of(d.cout) * d.k * d.k * d.cin * B * sizeof *packed);
     drl_real *framed = copy ? drl_arena_take(scratch, f.size * sizeof *framed) : NULL;
-    drl_pack(packed, w, d.k * d.k * d.cin, d.cout, d.cout);
     const drl_runs t = {d.k, d.k * d.cin, f.row};
     const drl_grid to = {d.wo * d.cout, d.cout}, from = {d.stride * f.row, d.stride * d.cin};
     for (size_t i = 0; i < n; i++) {
@@ -56,7 +54,7 @@ static void forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real 
         size_t at = i * d.ho * d.wo * d.cout;
         const drl_result res = {y + at, alpha, sum->residual ? RESIDUAL : START, sum->start + i * sum->start_step,
                                 sum->residual ? sum->residual + at : NULL};
-        drl_product(&res, to, copy ? framed : image, from, d.ho, d.wo, &t, packed, d.cout);
+        drl_product(&res, to, copy ? framed : image, from, d.ho, d.wo, &t, k, d.cout);
     }
     drl_arena_release(scratch, mark);
 }
@@ -119,6 +117,27 @@ static void pack_class(drl_real *restrict to, const drl_real *restrict w, const 
     }
 }
 
+/* Numbers of a class's packed weights; class c is of parities c / stride and c % stride. */
+static size_t class_size(const drl_conv_dims *d, size_t c) {
+    reach ry = reach_of(d, c / d->stride), rx = reach_of(d, c % d->stride);
+    return drl_packed_size(ry.n * rx.n * d->cout, d->cin);
+}
+
+static size_t prepared(const drl_conv_dims *d) {
+    size_t forward = drl_packed_size(d->k * d->k * d->cin, d->cout);
+    size_t backward = drl_packed_size(d->k * d->k * d->cout, d->cin); /* every tap is in one class */
+    return forward > backward ? forward : backward;
+}
+
+static void prepare(drl_real *k, const drl_real *w, bool backward, const drl_conv_dims *d, drl_arena *scratch) {
+    (void)scratch;
+    if (!backward) drl_pack(k, w, d->k * d->k * d->cin, d->cout, d->cout);
+    for (size_t c = 0; backward && c < d->stride * d->stride; k += class_size(d, c), c++) {
+        reach ry = reach_of(d, c / d->stride), rx = reach_of(d, c % d->stride);
+        pack_class(k, w, &ry, &rx, d);
+    }
+}
+
 /* One class of the pixels of an image's dx, from framed dy. */
 static void class_data(drl_real *dx, const drl_real *framed, const frame *f, size_t before, size_t py, size_t px,
                        const drl_real *packed, drl_real alpha, bool add, const drl_conv_dims *d) {
@@ -138,19 +157,16 @@ static void class_data(drl_real *dx, const drl_real *framed, const frame *f, siz
     drl_product(&res, to, x, from, h, w, &t, packed, C);
 }
 
-static void backward_data(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
+static void backward_data(drl_real *dx, const drl_real *dy, const drl_real *k, drl_real alpha, bool add,
                           const drl_conv_dims *dims, size_t n, drl_arena *scratch) {
     size_t mark = drl_arena_mark(scratch), before, s = dims->stride;
     assert(s * s <= CLASSES);
     drl_conv_dims d = merged(dims, &n, false);
     frame f = back_frame(&d, &before);
     bool copy = before > 0 || f.h > d.ho || f.w > d.wo;
-    drl_real *framed = copy ? drl_arena_take(scratch, f.size * sizeof *framed) : NULL, *packed[CLASSES] = {NULL};
-    for (size_t c = 0; c < s * s; c++) {
-        reach ry = reach_of(&d, c / s), rx = reach_of(&d, c % s);
-        packed[c] = drl_arena_take(scratch, blocks_of(d.cin) * ry.n * rx.n * d.cout * B * sizeof **packed);
-        pack_class(packed[c], w, &ry, &rx, &d);
-    }
+    drl_real *framed = copy ? drl_arena_take(scratch, f.size * sizeof *framed) : NULL;
+    const drl_real *packed[CLASSES];
+    for (size_t c = 0; c < s * s; k += class_size(&d, c), c++) packed[c] = k;
     for (size_t i = 0; i < n; i++) {
         const drl_real *image = dy + i * d.ho * d.wo * d.cout;
         if (copy) fill_frame(framed, image, &f, d.ho, d.wo, before);
@@ -237,15 +253,15 @@ static void backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy,
 }
 
 static size_t scratch_of(const drl_conv_dims *d) {
-    size_t before, widest = d->cin > d->cout ? d->cin : d->cout;
+    size_t before, wider = d->ho * d->wo * blocks_of(d->cout) * B;
     frame in = frame_of(d->h, d->w, d->cin, d->ho, d->wo, d->k, d->stride, d->pad), back = back_frame(d, &before);
-    size_t packed = blocks_of(widest) * d->k * d->k * (widest + R) * B, wider = d->ho * d->wo * blocks_of(d->cout) * B;
-    size_t framed = (in.size > back.size ? in.size : back.size) + R;
-    return (packed + framed + wider) * sizeof(drl_real) + (3 + CLASSES) * DRL_ALIGN;
+    size_t sums = blocks_of(d->cout) * d->k * padded_run(d) * B, framed = in.size > back.size ? in.size : back.size;
+    return (sums + framed + R + wider) * sizeof(drl_real) + 3 * DRL_ALIGN;
 }
 
 static bool applies(const drl_conv_dims *d) {
     return d->stride * d->stride <= CLASSES && d->k <= 3;
 }
 
-const drl_conv_family drl_conv_direct = {"direct", forward, backward_data, backward_weight, scratch_of, applies};
+const drl_conv_family drl_conv_direct = {"direct",      prepared,        prepare,    forward,
+                                         backward_data, backward_weight, scratch_of, applies};

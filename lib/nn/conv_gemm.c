@@ -165,4 +165,10 @@ static bool applies(const drl_conv_dims *d) {
     return true;
 }
 
-const drl_conv_family drl_conv_gemm = {"gemm", forward, backward_data, backward_weight, scratch_of, applies};
+static size_t prepared(const drl_conv_dims *d) {
+    (void)d;
+    return 0;
+}
+
+const drl_conv_family drl_conv_gemm = {"gemm",        prepared,        NULL,       forward,
+                                       backward_data, backward_weight, scratch_of, applies};

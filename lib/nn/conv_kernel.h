@@ -24,12 +24,16 @@ typedef struct drl_conv_sum {
  *   forward          y as above, y (n, ho, wo, cout)
  *   backward_data    dx = (or += where add) alpha conv^T(dy, w)
  *   backward_weight  dw += alpha x (*) dy
- * scratch: bytes of arena any of the three may take. applies: whether the family serves this shape. */
+ * The first two take the weights as `prepare` has laid them out for their direction, once for all shards: `prepared`
+ * numbers (enough for either direction), or, where that is 0, the weights themselves.
+ * scratch: bytes of arena that any of the functions may take. applies: whether the family serves this shape. */
 typedef struct drl_conv_family {
     const char *name;
-    void (*forward)(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_sum *sum,
+    size_t (*prepared)(const drl_conv_dims *d);
+    void (*prepare)(drl_real *k, const drl_real *w, bool backward, const drl_conv_dims *d, drl_arena *scratch);
+    void (*forward)(drl_real *y, const drl_real *x, const drl_real *k, drl_real alpha, const drl_conv_sum *sum,
                     const drl_conv_dims *d, size_t n, drl_arena *scratch);
-    void (*backward_data)(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,
+    void (*backward_data)(drl_real *dx, const drl_real *dy, const drl_real *k, drl_real alpha, bool add,
                           const drl_conv_dims *d, size_t n, drl_arena *scratch);
     void (*backward_weight)(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha, const drl_conv_dims *d,
                             size_t n, drl_arena *scratch);

@@ -109,11 +109,16 @@ static void scatter(const winograd *f, const result *res, const drl_real *p, siz
     }
 }
 
+/* Numbers of the transformed kernels from `in` to `out` channels. */
+static size_t kernel_size(const winograd *f, size_t in, size_t out) {
+    return f->n * f->n * blocks_of(out) * position_step(in, B);
+}
+
 /* The convolution of n images x (h, w, in) with transformed kernels u. */
 static void convolve(const winograd *f, const result *res, const drl_real *x, const drl_real *u, size_t h, size_t w,
                      size_t in, size_t out, size_t n, drl_arena *scratch) {
     size_t positions = f->n * f->n, u_step = position_step(in, B);
-    tiling t = tiling_of(f, h, w, in + B, positions * blocks_of(out) * u_step);
+    tiling t = tiling_of(f, h, w, in + B, kernel_size(f, in, out));
     size_t v_step = position_step(t.room, in), p_step = position_step(t.room, B);
     drl_real *v = drl_arena_take(scratch, positions * v_step * sizeof *v);
     drl_real *p = drl_arena_take(scratch, positions * p_step * sizeof *p);
@@ -134,15 +139,25 @@ static void convolve(const winograd *f, const result *res, const drl_real *x, co
     }
 }
 
-static void forward(const winograd *f, drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha,
+static void forward(const winograd *f, drl_real *y, const drl_real *x, const drl_real *u, drl_real alpha,
                     const drl_conv_sum *sum, const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t mark = drl_arena_mark(scratch);
-    size_t step = position_step(d->cin, B);
-    drl_real *u = drl_arena_take(scratch, f->n * f->n * blocks_of(d->cout) * step * sizeof *u);
-    f->kernel(u, step, w, d->cin, d->cout);
     const result res = {y, alpha, sum->residual ? RESIDUAL : START, sum};
     convolve(f, &res, x, u, d->h, d->w, d->cin, d->cout, n, scratch);
     drl_arena_release(scratch, mark);
+}
+
+static void backward_data(const winograd *f, drl_real *dx, const drl_real *dy, const drl_real *u, drl_real alpha,
+                          bool add, const drl_conv_dims *d, size_t n, drl_arena *scratch) {
+    size_t mark = drl_arena_mark(scratch);
+    const result res = {dx, alpha, add ? ADD : WRITE, NULL};
+    convolve(f, &res, dy, u, d->h, d->w, d->cout, d->cin, n, scratch);
+    drl_arena_release(scratch, mark);
+}
+
+static size_t prepared(const winograd *f, const drl_conv_dims *d) {
+    size_t forward = kernel_size(f, d->cin, d->cout), backward = kernel_size(f, d->cout, d->cin);
+    return forward > backward ? forward : backward;
 }
 
 /* turned (9, out, in) = the kernel w (9, in, out) turned by 180 degrees, in and out exchanged */
@@ -153,16 +168,16 @@ static void turn_kernel(drl_real *restrict turned, const drl_real *restrict w, s
                 for (size_t o = o0; o < o0 + 8; o++) turned[(t * out + o) * in + i] = w[((8 - t) * in + i) * out + o];
 }
 
-static void backward_data(const winograd *f, drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha,
-                          bool add, const drl_conv_dims *d, size_t n, drl_arena *scratch) {
+static void prepare(const winograd *f, drl_real *u, const drl_real *w, bool backward, const drl_conv_dims *d,
+                    drl_arena *scratch) {
+    if (!backward) {
+        f->kernel(u, position_step(d->cin, B), w, d->cin, d->cout);
+        return;
+    }
     size_t mark = drl_arena_mark(scratch);
-    size_t step = position_step(d->cout, B);
-    drl_real *u = drl_arena_take(scratch, f->n * f->n * blocks_of(d->cin) * step * sizeof *u);
     drl_real *turned = drl_arena_take(scratch, 9 * d->cin * d->cout * sizeof *turned);
     turn_kernel(turned, w, d->cin, d->cout);
-    f->kernel(u, step, turned, d->cout, d->cin);
-    const result res = {dx, alpha, add ? ADD : WRITE, NULL};
-    convolve(f, &res, dy, u, d->h, d->w, d->cout, d->cin, n, scratch);
+    f->kernel(u, position_step(d->cout, B), turned, d->cout, d->cin);
     drl_arena_release(scratch, mark);
 }
 
@@ -213,35 +228,40 @@ static void backward_weight(const winograd *f, drl_real *dw, const drl_real *x, 
 
 /* ---- Scratch, and both filterings under their names -------------------------------------------------------------- */
 
-/* Numbers that convolve() takes, the kernels included. */
+/* Numbers that convolve() takes. */
 static size_t convolve_scratch(const winograd *f, size_t h, size_t w, size_t in, size_t out) {
-    size_t positions = f->n * f->n, kernels = positions * blocks_of(out) * position_step(in, B);
-    tiling t = tiling_of(f, h, w, in + B, kernels);
-    return positions * (position_step(t.room, in) + position_step(t.room, B)) + kernels + w * in;
+    tiling t = tiling_of(f, h, w, in + B, kernel_size(f, in, out));
+    return f->n * f->n * (position_step(t.room, in) + position_step(t.room, B)) + w * in;
 }
 
 static size_t scratch_of(const winograd *f, const drl_conv_dims *d) {
-    size_t part = part_of(f, d);
+    size_t part = part_of(f, d), most = 9 * d->cin * d->cout;
     tiling t = tiling_of(f, d->h, d->w, part + d->cout, 0);
-    size_t passes[3] = {convolve_scratch(f, d->h, d->w, d->cin, d->cout),
-                        convolve_scratch(f, d->h, d->w, d->cout, d->cin) + 9 * d->cin * d->cout,
-                        f->n * f->n * (part * d->cout + position_step(t.room, part) + position_step(t.room, d->cout)) +
-                            d->w * d->cin};
-    size_t most = passes[0] > passes[1] ? passes[0] : passes[1];
-    return (most > passes[2] ? most : passes[2]) * sizeof(drl_real) + 5 * DRL_ALIGN;
+    size_t passes[3] = {
+        convolve_scratch(f, d->h, d->w, d->cin, d->cout), convolve_scratch(f, d->h, d->w, d->cout, d->cin),
+        f->n * f->n * (part * d->cout + position_step(t.room, part) + position_step(t.room, d->cout)) + d->w * d->cin};
+    for (int i = 0; i < 3; i++) most = passes[i] > most ? passes[i] : most;
+    return most * sizeof(drl_real) + 4 * DRL_ALIGN;
 }
 
 #define DRL_CONV_WINOGRAD(m)                                                                                           \
     static bool applies##m(const drl_conv_dims *d) {                                                                   \
         return applies(d, &drl_winograd##m);                                                                           \
     }                                                                                                                  \
-    static void forward##m(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_sum *sum, \
-                           const drl_conv_dims *d, size_t n, drl_arena *scratch) {                                     \
-        forward(&drl_winograd##m, y, x, w, alpha, sum, d, n, scratch);                                                 \
+    static size_t prepared##m(const drl_conv_dims *d) {                                                                \
+        return prepared(&drl_winograd##m, d);                                                                          \
     }                                                                                                                  \
-    static void backward_data##m(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,        \
+    static void prepare##m(drl_real *u, const drl_real *w, bool backward, const drl_conv_dims *d,                      \
+                           drl_arena *scratch) {                                                                       \
+        prepare(&drl_winograd##m, u, w, backward, d, scratch);                                                         \
+    }                                                                                                                  \
+    static void forward##m(drl_real *y, const drl_real *x, const drl_real *u, drl_real alpha, const drl_conv_sum *sum, \
+                           const drl_conv_dims *d, size_t n, drl_arena *scratch) {                                     \
+        forward(&drl_winograd##m, y, x, u, alpha, sum, d, n, scratch);                                                 \
+    }                                                                                                                  \
+    static void backward_data##m(drl_real *dx, const drl_real *dy, const drl_real *u, drl_real alpha, bool add,        \
                                  const drl_conv_dims *d, size_t n, drl_arena *scratch) {                               \
-        backward_data(&drl_winograd##m, dx, dy, w, alpha, add, d, n, scratch);                                         \
+        backward_data(&drl_winograd##m, dx, dy, u, alpha, add, d, n, scratch);                                         \
     }                                                                                                                  \
     static void backward_weight##m(drl_real *dw, const drl_real *x, const drl_real *dy, drl_real alpha,                \
                                    const drl_conv_dims *d, size_t n, drl_arena *scratch) {                             \
@@ -250,7 +270,7 @@ static size_t scratch_of(const winograd *f, const drl_conv_dims *d) {
     static size_t scratch##m(const drl_conv_dims *d) {                                                                 \
         return scratch_of(&drl_winograd##m, d);                                                                        \
     }                                                                                                                  \
-    const drl_conv_family drl_conv_winograd##m = {"winograd" #m,      forward##m, backward_data##m,                    \
-                                                  backward_weight##m, scratch##m, applies##m};
+    const drl_conv_family drl_conv_winograd##m = {"winograd" #m,    prepared##m,        prepare##m, forward##m,        \
+                                                  backward_data##m, backward_weight##m, scratch##m, applies##m};
 DRL_CONV_WINOGRAD(2)
 DRL_CONV_WINOGRAD(4)

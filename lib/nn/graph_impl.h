@@ -13,7 +13,8 @@ typedef struct tensor {
     bool want_gradient, output, root, seed;
     double weight;             /* of a root */
     bool needs_grad, has_grad; /* depends on something trained; reaches a root */
-    size_t value_at, grad_at;  /* offsets in a shard's block, in elements */
+    size_t value_at, grad_at;  /* offsets in a shard's block (of outputs, where `apart`), in elements */
+    bool apart;                /* an output with memory of its own */
 } tensor;
 
 /* One call of an op's function; a barrier stands between segments. */
@@ -36,9 +37,14 @@ struct drl_graph {
     /* Made by the plan. */
     drl_threads *team;
     size_t max_shards, block; /* block: elements of one shard's memory */
-    drl_real *memory;         /* max_shards * block */
+    size_t blocks;            /* max_shards, or, where shards never wait for each other and leave nothing behind but
+                                 outputs, one a thread: shard s then uses block s % blocks */
+    drl_real *memory;         /* blocks * block */
+    size_t output_block;      /* elements of one shard's outputs, which have their own memory in the latter case */
+    drl_real *outputs;        /* max_shards * output_block */
     drl_real *shard_grads;    /* max_shards * params->n_value */
     double *partials;
+    drl_real *prepared; /* of all nodes, one behind the other */
     drl_op_bufs *bufs;  /* n_nodes * max_shards */
     size_t *saved_at;   /* n_nodes: offset of `saved` in the block */
     drl_arena *scratch; /* one per thread */
@@ -56,6 +62,12 @@ struct drl_graph {
     drl_real *collect_into;
     double *profile; /* threads * nodes * 2 seconds; NULL when off */
 };
+
+/* Where a tensor's value lies in a shard. */
+static inline drl_real *value_of(const drl_graph *g, const tensor *t, size_t shard) {
+    if (t->apart) return g->outputs + shard * g->output_block + t->value_at;
+    return g->memory + shard % g->blocks * g->block + t->value_at;
+}
 
 /* Frees what the plan made. */
 void drl_graph_unplan(drl_graph *g);

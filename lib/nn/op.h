@@ -30,7 +30,8 @@ typedef struct drl_op_bufs {
     drl_real *w[DRL_MAX_PARAM];    /* parameters (running statistics may be written, by shard 0, after a barrier)   */
     drl_real *dw[DRL_MAX_PARAM];   /* this shard's gradient of trained parameters, to be added to; NULL for others  */
     drl_real *saved;               /* saved_per_image reals an image + saved_per_shard reals                        */
-    double *partial;               /* shard 0's partial results: shard s has partial + s * node->partials           */
+    drl_real *prepared; /* what prepare has made of the parameters for this direction, shared by all shards */
+    double *partial;    /* shard 0's partial results: shard s has partial + s * node->partials           */
 } drl_op_bufs;
 
 struct drl_node;
@@ -43,6 +44,9 @@ typedef struct drl_op_type {
     unsigned forward_phases, backward_phases;
     unsigned backward_reads; /* bit i: backward reads x[i]; bit DRL_MAX_IN: reads y */
     drl_op_fn forward, backward;
+    /* Where not NULL: called once a run before the forward pass and once before the backward pass, on any thread. Only
+     * the parameters may be read, only `prepared` written. */
+    void (*prepare)(const struct drl_node *node, const drl_op_bufs *b, bool backward, drl_arena *scratch);
 } drl_op_type;
 #define DRL_READS_Y (1u << DRL_MAX_IN)
 
@@ -64,6 +68,7 @@ typedef struct drl_node {
     drl_shape xs[DRL_MAX_IN], ys; /* shapes of the inputs and the output, per image */
     size_t saved_per_image, saved_per_shard;
     size_t partials;      /* doubles a shard contributes to the whole-batch part */
+    size_t prepared;      /* numbers that `prepare` makes */
     size_t scratch_bytes; /* wanted of the arena, by forward or backward, whichever is more */
     double macs;
 } drl_node;

@@ -112,8 +112,8 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     drl_norm_dx(b->dx[0], b->dy, b->x[0], &n, k0, k1, k2, b->add[0], pixels, C);
 }
 
-static const drl_op_type batch_norm_train_type = {"batch_norm", 2, 2, 1u << 0, forward, backward};
-static const drl_op_type batch_norm_eval_type = {"batch_norm_eval", 1, 2, 1u << 0, forward, backward};
+static const drl_op_type batch_norm_train_type = {"batch_norm", 2, 2, 1u << 0, forward, backward, NULL};
+static const drl_op_type batch_norm_eval_type = {"batch_norm_eval", 1, 2, 1u << 0, forward, backward, NULL};
 
 drl_tensor drl_op_batch_norm(drl_graph *g, drl_tensor x, const char *name, double eps, double momentum, int act) {
     if (drl_graph_failed(g)) return -1;

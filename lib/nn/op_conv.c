@@ -22,6 +22,16 @@ static int residual_at(const drl_node *nd) {
     return !(nd->cfg.mode & HAS_RESIDUAL) ? -1 : nd->cfg.mode & HAS_ADDEND ? 2 : 1;
 }
 
+static void prepare(const drl_node *nd, const drl_op_bufs *b, bool backward, drl_arena *scratch) {
+    drl_conv_dims d = dims_of(nd);
+    drl_conv_choose(&d)->prepare(b->prepared, b->w[0], backward, &d, scratch);
+}
+
+/* The weights as the kernels want them. */
+static const drl_real *kernel_of(const drl_node *nd, const drl_op_bufs *b) {
+    return nd->prepared > 0 ? b->prepared : b->w[0];
+}
+
 /* y = scale (bias + v) + scale (r + conv(x, weight)) */
 static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
@@ -35,7 +45,7 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
         for (size_t c = 0; c < C; c++) start[n * C + c] = scale * (bias[c] + (va > 0 ? b->x[va][n * C + c] : 0));
     drl_conv_sum sum = {.start = start, .start_step = va > 0 ? C : 0, .residual = ra > 0 ? b->x[ra] : NULL};
     drl_conv_dims d = dims_of(nd);
-    drl_conv_choose(&d)->forward(b->y, b->x[0], b->w[0], scale, &sum, &d, run->n, run->scratch);
+    drl_conv_choose(&d)->forward(b->y, b->x[0], kernel_of(nd, b), scale, &sum, &d, run->n, run->scratch);
 }
 
 static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
@@ -47,7 +57,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
 
     const drl_conv_family *kernels = drl_conv_choose(&d);
     kernels->backward_weight(b->dw[0], b->x[0], b->dy, scale, &d, run->n, run->scratch);
-    if (b->dx[0]) kernels->backward_data(b->dx[0], b->dy, b->w[0], scale, b->add[0], &d, run->n, run->scratch);
+    if (b->dx[0]) kernels->backward_data(b->dx[0], b->dy, kernel_of(nd, b), scale, b->add[0], &d, run->n, run->scratch);
     /* dv[n] = scale sum over pixels of dy; dbias = sum over n of the same. */
     drl_real *restrict sum = drl_arena_take(run->scratch, C * sizeof *sum), *restrict dbias = b->dw[1];
     for (size_t n = 0; n < run->n; n++) {
@@ -70,7 +80,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     }
 }
 
-static const drl_op_type conv_type = {"conv", 1, 1, 1u << 0, forward, backward};
+static const drl_op_type conv_type = {"conv", 1, 1, 1u << 0, forward, backward, prepare};
 
 drl_tensor drl_op_conv(drl_graph *g, drl_tensor x, const char *name, const drl_conv_cfg *c) {
     if (drl_graph_failed(g)) return -1;
@@ -101,6 +111,7 @@ drl_tensor drl_op_conv(drl_graph *g, drl_tensor x, const char *name, const drl_c
     drl_conv_dims d = dims_of(&nd);
     size_t starts = c->channel_add >= 0 ? drl_graph_config(g)->shard : 1;
     nd.scratch_bytes = drl_conv_choose(&d)->scratch(&d) + starts * c->out * sizeof(drl_real) + 2 * DRL_ALIGN;
+    nd.prepared = drl_conv_choose(&d)->prepared(&d);
     nd.macs = (double)(ys.h * ys.w * c->out) * (double)(c->k * c->k * s.c);
     return drl_graph_append(g, &nd, ys, name);
 }

@@ -132,7 +132,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     }
 }
 
-static const drl_op_type group_norm_type = {"group_norm", 1, 1, 1u << 0, forward, backward};
+static const drl_op_type group_norm_type = {"group_norm", 1, 1, 1u << 0, forward, backward, NULL};
 
 drl_tensor drl_op_group_norm(drl_graph *g, drl_tensor x, const char *name, size_t groups, double eps, int act,
                              double dropout) {

@@ -49,6 +49,15 @@ static int later(int a, int b) {
     return a > b ? a : b;
 }
 
+/* Whether a shard may follow another in the same memory: no gradients, no waiting, nothing to be looked at later but
+ * outputs. */
+static bool shards_are_independent(const drl_graph *g) {
+    if (g->cfg.backward || g->cfg.keep) return false;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i].type->forward_phases > 1) return false;
+    return true;
+}
+
 /* Fills iv (room for 2 * tensors + nodes) and returns how many. */
 static size_t lifetimes(drl_graph *g, interval *iv) {
     int K = (int)g->n_nodes;
@@ -74,7 +83,13 @@ static size_t lifetimes(drl_graph *g, interval *iv) {
         tensor *x = &g->tensors[t];
         size_t size = drl_align_count(drl_shape_size(x->shape) * g->cfg.shard, sizeof(drl_real));
         x->value_at = x->grad_at = NO_PLACE;
-        iv[n++] = (interval){size, x->producer < 0 ? -1 : x->producer, last[t], &x->value_at};
+        x->apart = g->blocks < g->max_shards && x->output;
+        if (x->apart) {
+            x->value_at = g->output_block;
+            g->output_block += size;
+        } else {
+            iv[n++] = (interval){size, x->producer < 0 ? -1 : x->producer, last[t], &x->value_at};
+        }
         if (!x->has_grad || !x->needs_grad) continue;
         bool kept = g->cfg.keep || x->want_gradient || x->producer < 0;
         iv[n++] = (interval){size, born[t], kept ? INT_MAX : 2 * K - x->producer, &x->grad_at};
@@ -139,19 +154,24 @@ static drl_status tables(drl_graph *g, drl_err *err) {
     for (size_t i = 0; i < g->n_nodes; i++) partials += g->nodes[i].partials * g->max_shards;
     drl_status st = drl_alloc(&g->partials, partials, sizeof *g->partials, "partial sums", err);
     if (st != DRL_OK) return st;
+    size_t prepared = 0;
+    for (size_t i = 0; i < g->n_nodes; i++) prepared += drl_align_count(g->nodes[i].prepared, sizeof(drl_real));
+    st = drl_alloc(&g->prepared, prepared, sizeof *g->prepared, "prepared parameters", err);
+    if (st != DRL_OK) return st;
     double *partial = g->partials;
+    drl_real *place = g->prepared;
     for (size_t i = 0; i < g->n_nodes; i++) {
         const drl_node *nd = &g->nodes[i];
         for (size_t s = 0; s < g->max_shards; s++) {
             drl_op_bufs *b = &g->bufs[s * g->n_nodes + i];
-            drl_real *base = g->memory + s * g->block;
+            drl_real *base = g->memory + s % g->blocks * g->block;
             bool back = runs_backward(g, i);
             for (int k = 0; k < nd->n_in; k++) {
                 const tensor *x = &g->tensors[nd->in[k]];
-                b->x[k] = base + x->value_at;
+                b->x[k] = value_of(g, x, s);
                 b->dx[k] = back && flows(nd, k) && x->grad_at != NO_PLACE ? base + x->grad_at : NULL;
             }
-            b->y = base + g->tensors[nd->out].value_at;
+            b->y = value_of(g, &g->tensors[nd->out], s);
             b->dy = g->tensors[nd->out].grad_at != NO_PLACE ? base + g->tensors[nd->out].grad_at : NULL;
             for (int k = 0; k < nd->n_param; k++) {
                 b->w[k] = drl_params_at(g->params, nd->param[k]);
@@ -160,8 +180,10 @@ static drl_status tables(drl_graph *g, drl_err *err) {
             }
             b->saved = g->saved_at[i] != NO_PLACE ? base + g->saved_at[i] : NULL;
             b->partial = partial;
+            b->prepared = place;
         }
         partial += nd->partials * g->max_shards;
+        place += drl_align_count(nd->prepared, sizeof(drl_real));
     }
     for (size_t s = 0; s < g->max_shards; s++) {
         bool *written = calloc(g->n_tensors, 1);
@@ -195,15 +217,20 @@ static drl_status plan_memory(drl_graph *g, drl_err *err) {
 
     interval *iv;
     if ((st = drl_alloc(&iv, 2 * g->n_tensors + K, sizeof *iv, "graph plan", err)) != DRL_OK) return st;
+    size_t threads = drl_threads_count(g->team);
+    g->blocks = threads < g->max_shards && shards_are_independent(g) ? threads : g->max_shards;
+    g->output_block = 0;
     size_t n = lifetimes(g, iv);
     g->block = place(iv, n);
     drl_free(iv);
     if (n == 0) return drl_fail(err, DRL_ERR_MEMORY, "graph plan");
 
     size_t elements;
-    if (!drl_mul_size(&elements, g->block, g->max_shards))
+    if (!drl_mul_size(&elements, g->block, g->blocks))
         return drl_fail(err, DRL_ERR_LIMIT, "graph: a batch of %zu is too large", g->cfg.batch);
     if ((st = drl_alloc(&g->memory, elements, sizeof(drl_real), "activations", err)) != DRL_OK) return st;
+    st = drl_alloc(&g->outputs, g->output_block * g->max_shards, sizeof(drl_real), "outputs", err);
+    if (st != DRL_OK) return st;
     if (g->cfg.backward) {
         st = drl_alloc(&g->shard_grads, g->params->n_value * g->max_shards, sizeof(drl_real), "gradients", err);
         if (st == DRL_OK)
@@ -241,7 +268,7 @@ void drl_graph_unplan(drl_graph *g) {
     g->n_scratch = 0;
     void **owned[] = {(void **)&g->memory,     (void **)&g->shard_grads, (void **)&g->partials, (void **)&g->bufs,
                       (void **)&g->saved_at,   (void **)&g->scratch,     (void **)&g->forward,  (void **)&g->backward,
-                      (void **)&g->block_norm, (void **)&g->profile};
+                      (void **)&g->block_norm, (void **)&g->profile,     (void **)&g->prepared, (void **)&g->outputs};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         drl_free(*owned[i]);
         *owned[i] = NULL;

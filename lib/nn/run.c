@@ -28,6 +28,11 @@ static void call_op(drl_graph *g, const call *c, size_t shard, size_t member, bo
     drl_arena_release(run.scratch, mark);
 }
 
+static void fill_shard(drl_graph *g, size_t shard) {
+    size_t first = shard * g->cfg.shard, left = g->n - first;
+    if (g->fill) g->fill(g->fill_arg, shard, first, left < g->cfg.shard ? left : g->cfg.shard);
+}
+
 /* All calls of one pass, segment by segment: a segment is what lies between two barriers. */
 static void pass(drl_graph *g, const call *calls, size_t n, size_t member, size_t members, bool backward) {
     for (size_t i = 0; i < n;) {
@@ -38,6 +43,19 @@ static void pass(drl_graph *g, const call *calls, size_t n, size_t member, size_
         i = end;
         if (i < n) drl_threads_barrier(g->team);
     }
+}
+
+/* Lays out the parameters for the pass that follows; every member takes some of the nodes. */
+static void prepare(drl_graph *g, size_t member, size_t members, bool backward) {
+    for (size_t i = 0, turn = 0; i < g->n_nodes; i++) {
+        const drl_node *nd = &g->nodes[i];
+        if (!nd->type->prepare || nd->prepared == 0 || (backward && !g->bufs[i].dx[0])) continue;
+        if (turn++ % members != member) continue;
+        double start = g->profile ? drl_now() : 0;
+        nd->type->prepare(nd, &g->bufs[i], backward, &g->scratch[member]);
+        if (g->profile) g->profile[(member * g->n_nodes + i) * 2 + backward] += drl_now() - start;
+    }
+    drl_threads_barrier(g->team);
 }
 
 /* Upstream gradients of the roots: weight / n for each image. */
@@ -53,12 +71,20 @@ static void run_member(void *arg, size_t member) {
     drl_graph *g = arg;
     size_t members = drl_threads_count(g->team), P = g->params->n_value;
     drl_flush_denormals();
-    for (size_t s = member; s < g->shards; s += members) {
-        size_t first = s * g->cfg.shard, left = g->n - first;
-        if (g->fill) g->fill(g->fill_arg, s, first, left < g->cfg.shard ? left : g->cfg.shard);
+    prepare(g, member, members, false);
+    if (g->blocks < g->max_shards) { /* shards share blocks: one after the other; a block never changes its thread */
+        assert(g->blocks == members);
+        for (size_t s = member; s < g->shards; s += members) {
+            fill_shard(g, s);
+            for (size_t k = 0; k < g->n_forward; k++) call_op(g, &g->forward[k], s, member, false);
+        }
+        return;
     }
+    for (size_t s = member; s < g->shards; s += members) fill_shard(g, s);
     pass(g, g->forward, g->n_forward, member, members, false);
     if (!g->run_backward) return;
+    drl_threads_barrier(g->team); /* what was prepared for the forward pass is no longer read */
+    prepare(g, member, members, true);
     for (size_t s = member; s < g->shards; s += members) {
         seed_roots(g, s);
         memset(g->shard_grads + s * P, 0, P * sizeof(drl_real));
@@ -88,7 +114,7 @@ size_t drl_graph_shard_size(const drl_graph *g) {
 
 drl_real *drl_graph_value(const drl_graph *g, drl_tensor t, size_t shard) {
     assert(t >= 0 && (size_t)t < g->n_tensors && shard < g->max_shards);
-    return g->memory + shard * g->block + g->tensors[t].value_at;
+    return value_of(g, &g->tensors[t], shard);
 }
 
 drl_real *drl_graph_gradient(const drl_graph *g, drl_tensor t, size_t shard) {
@@ -147,7 +173,7 @@ double drl_graph_collect(drl_graph *g, drl_real *gradient) {
 
 drl_graph_stats drl_graph_get_stats(const drl_graph *g) {
     drl_graph_stats s = {.nodes = g->n_nodes};
-    s.tensor_bytes = g->block * g->max_shards * sizeof(drl_real);
+    s.tensor_bytes = (g->block * g->blocks + g->output_block * g->max_shards) * sizeof(drl_real);
     s.gradient_bytes = g->shard_grads ? g->params->n_value * g->max_shards * sizeof(drl_real) : 0;
     s.scratch_bytes = g->scratch_bytes * (g->team ? drl_threads_count(g->team) : 0);
     for (size_t i = 0; i < g->n_nodes; i++) s.macs += g->nodes[i].macs;

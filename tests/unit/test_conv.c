@@ -25,7 +25,7 @@ typedef struct problem {
     const drl_conv_family *k;
     drl_conv_dims d;
     size_t n, x_size, y_size, w_size;
-    drl_real *x, *y, *w, *start, *out, *want;
+    drl_real *x, *y, *w, *start, *kernel, *out, *want;
     drl_arena scratch;
 } problem;
 
@@ -47,13 +47,14 @@ static void open_problem(problem *p, const drl_conv_family *k, const drl_conv_di
     p->y = filled(p->y_size, 1);
     p->w = filled(p->w_size, 2);
     p->start = filled(n * d->cout, 4);
+    p->kernel = filled(k->prepared(d), 5);
     p->out = filled(most, 3);
     p->want = filled(most, 3);
     assert_int_equal(drl_arena_init(&p->scratch, k->scratch(d), "test", NULL), DRL_OK);
 }
 
 static void close_problem(problem *p) {
-    drl_real *all[] = {p->x, p->y, p->w, p->start, p->out, p->want};
+    drl_real *all[] = {p->x, p->y, p->w, p->start, p->kernel, p->out, p->want};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) drl_free(all[i]);
     drl_arena_free(&p->scratch);
 }
@@ -78,6 +79,13 @@ static void restart(problem *p, size_t size) {
     memcpy(p->want, p->out, (size + GUARD) * sizeof *p->out);
 }
 
+/* The weights as the family wants them for a direction. */
+static const drl_real *kernel_of(problem *p, bool backward) {
+    if (p->k->prepared(&p->d) == 0) return p->w;
+    p->k->prepare(p->kernel, p->w, backward, &p->d, &p->scratch);
+    return p->kernel;
+}
+
 static void check_kernel(const drl_conv_family *k, const drl_conv_dims *d, size_t n, drl_real alpha, bool add) {
     problem p;
     open_problem(&p, k, d, n);
@@ -85,14 +93,14 @@ static void check_kernel(const drl_conv_family *k, const drl_conv_dims *d, size_
         drl_conv_sum sum = {p.start, variant / 2 ? p.y : NULL, variant % 2 ? d->cout : 0};
         restart(&p, p.y_size);
         memset(p.out, 0xff, p.y_size * sizeof *p.out); /* NaN must not shine through */
-        k->forward(p.out, p.x, p.w, alpha, &sum, d, n, &p.scratch);
+        k->forward(p.out, p.x, kernel_of(&p, false), alpha, &sum, d, n, &p.scratch);
         drl_conv_forward_ref(p.want, p.x, p.w, alpha, &sum, d, n);
         compare(&p, p.y_size, "forward", (double)alpha, variant);
     }
 
     restart(&p, p.x_size);
     if (!add) memset(p.out, 0xff, p.x_size * sizeof *p.out);
-    k->backward_data(p.out, p.y, p.w, alpha, add, d, n, &p.scratch);
+    k->backward_data(p.out, p.y, kernel_of(&p, true), alpha, add, d, n, &p.scratch);
     drl_conv_backward_data_ref(p.want, p.y, p.w, alpha, add, d, n);
     compare(&p, p.x_size, "backward_data", (double)alpha, add);
 
