@@ -15,6 +15,7 @@ typedef struct tensor {
     bool needs_grad, has_grad; /* depends on something trained; reaches a root */
     size_t value_at, grad_at;  /* offsets in a shard's block (of outputs, where `apart`), in elements */
     bool apart;                /* an output with memory of its own */
+    int again_before;          /* the node before whose backward the value is made again; -1: it is kept */
 } tensor;
 
 /* One call of an op's function; a barrier stands between segments. */
@@ -22,6 +23,7 @@ typedef struct call {
     int node;
     unsigned phase;
     bool barrier; /* wait for all shards before this call */
+    bool again;   /* the op's `again`, not its backward */
 } call;
 
 struct drl_graph {

@@ -47,6 +47,9 @@ typedef struct drl_op_type {
     /* Where not NULL: called once a run before the forward pass and once before the backward pass, on any thread. Only
      * the parameters may be read, only `prepared` written. */
     void (*prepare)(const struct drl_node *node, const drl_op_bufs *b, bool backward, drl_arena *scratch);
+    /* Where not NULL: y once more, the same bits, from x and `saved`. Then y is not kept for those that read it in the
+     * backward pass, but made again in time; x is kept (backward_reads says so). */
+    drl_op_fn again;
 } drl_op_type;
 #define DRL_READS_Y (1u << DRL_MAX_IN)
 

@@ -152,7 +152,8 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
         }
 }
 
-static const drl_op_type attention_type = {"attention", 1, 1, 1u << 0 | 1u << 1 | 1u << 2, forward, backward, NULL};
+static const drl_op_type attention_type = {"attention", 1,        1,    1u << 0 | 1u << 1 | 1u << 2,
+                                           forward,     backward, NULL, NULL};
 
 drl_tensor drl_op_attention(drl_graph *g, drl_tensor q, drl_tensor k, drl_tensor v, size_t heads) {
     if (drl_graph_failed(g)) return -1;

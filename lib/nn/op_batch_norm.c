@@ -69,6 +69,13 @@ static drl_affine find_affine(const drl_node *nd, const drl_op_bufs *b, drl_real
     return (drl_affine){b->saved + nd->ys.c, slope, b->w[1], nd->cfg.relu};
 }
 
+static void again(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t C = nd->ys.c;
+    drl_affine n = find_affine(nd, b, drl_arena_take(run->scratch, C * sizeof(drl_real)));
+    drl_norm_apply(b->y, b->x[0], &n, run->n * nd->ys.h * nd->ys.w, C);
+}
+
 static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     size_t C = nd->ys.c, pixels = run->n * nd->ys.h * nd->ys.w;
     if (phase == 0 && nd->cfg.training) {
@@ -76,8 +83,7 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
         return;
     }
     find_statistics(nd, b, run);
-    drl_affine n = find_affine(nd, b, drl_arena_take(run->scratch, C * sizeof(drl_real)));
-    drl_norm_apply(b->y, b->x[0], &n, pixels, C);
+    again(nd, b, run, phase);
 }
 
 static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
@@ -112,8 +118,8 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     drl_norm_dx(b->dx[0], b->dy, b->x[0], &n, k0, k1, k2, b->add[0], pixels, C);
 }
 
-static const drl_op_type batch_norm_train_type = {"batch_norm", 2, 2, 1u << 0, forward, backward, NULL};
-static const drl_op_type batch_norm_eval_type = {"batch_norm_eval", 1, 2, 1u << 0, forward, backward, NULL};
+static const drl_op_type batch_norm_train_type = {"batch_norm", 2, 2, 1u << 0, forward, backward, NULL, again};
+static const drl_op_type batch_norm_eval_type = {"batch_norm_eval", 1, 2, 1u << 0, forward, backward, NULL, again};
 
 drl_tensor drl_op_batch_norm(drl_graph *g, drl_tensor x, const char *name, double eps, double momentum, int act) {
     if (drl_graph_failed(g)) return -1;

@@ -80,7 +80,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     }
 }
 
-static const drl_op_type conv_type = {"conv", 1, 1, 1u << 0, forward, backward, prepare};
+static const drl_op_type conv_type = {"conv", 1, 1, 1u << 0, forward, backward, prepare, NULL};
 
 drl_tensor drl_op_conv(drl_graph *g, drl_tensor x, const char *name, const drl_conv_cfg *c) {
     if (drl_graph_failed(g)) return -1;

@@ -46,7 +46,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
         drl_dropout_apply(b->dx[0], b->dy, b->add[0], run->n * size, run->first * size, nd->cfg.p, nd->cfg.stream, run);
 }
 
-static const drl_op_type dropout_type = {"dropout", 1, 1, 0, forward, backward, NULL};
+static const drl_op_type dropout_type = {"dropout", 1, 1, 0, forward, backward, NULL, NULL};
 
 drl_tensor drl_op_dropout(drl_graph *g, drl_tensor x, double p) {
     if (drl_graph_failed(g)) return -1;
@@ -73,7 +73,7 @@ static void mask_backward(const drl_node *nd, const drl_op_bufs *b, const drl_ru
         b->dx[0][i] = (b->add[0] ? b->dx[0][i] : 0) + b->dy[i] * b->x[1][i] * keep;
 }
 
-static const drl_op_type mask_type = {"mask", 1, 1, 1u << 1, mask_forward, mask_backward, NULL};
+static const drl_op_type mask_type = {"mask", 1, 1, 1u << 1, mask_forward, mask_backward, NULL, NULL};
 
 drl_tensor drl_op_mask(drl_graph *g, drl_tensor x, drl_tensor mask, double p) {
     if (drl_graph_failed(g)) return -1;

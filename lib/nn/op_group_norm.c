@@ -55,24 +55,37 @@ static void silu_backward(drl_real *restrict da, const drl_real *restrict a, siz
     for (size_t i = 0; i < n; i++) da[i] *= drl_dsilu1(a[i]);
 }
 
+/* y of one image, whose statistics are saved. */
+static void normalise(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, size_t image, drl_real *slope) {
+    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, size = pixels * C, step = chunk_pixels(nd);
+    const drl_real *x = b->x[0] + image * size;
+    drl_real *y = b->y + image * size;
+    drl_affine n = find_affine(slope, b, b->saved + image * 2 * C, C);
+    for (size_t p = 0; p < pixels; p += step) {
+        size_t k = pixels - p < step ? pixels - p : step;
+        drl_norm_apply(y + p * C, x + p * C, &n, k, C);
+        if (nd->cfg.silu) silu(y + p * C, k * C);
+        if (nd->cfg.p > 0)
+            drl_dropout_apply(y + p * C, y + p * C, false, k * C, (run->first + image) * size + p * C, nd->cfg.p,
+                              nd->cfg.stream, run);
+    }
+}
+
+static void again(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    drl_real *slope = drl_arena_take(run->scratch, nd->ys.c * sizeof *slope);
+    for (size_t i = 0; i < run->n; i++) normalise(nd, b, run, i, slope);
+}
+
 static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
-    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w, size = pixels * C, step = chunk_pixels(nd);
+    size_t C = nd->ys.c, pixels = nd->ys.h * nd->ys.w;
     drl_real *slope = drl_arena_take(run->scratch, C * sizeof *slope);
     for (size_t i = 0; i < run->n; i++) {
-        const drl_real *x = b->x[0] + i * size;
-        drl_real *y = b->y + i * size, *saved = b->saved + i * 2 * C;
         size_t mark = drl_arena_mark(run->scratch);
-        statistics(saved, x, pixels, C, nd->cfg.groups, nd->cfg.eps, run->scratch);
-        drl_affine n = find_affine(slope, b, saved, C);
-        for (size_t p = 0; p < pixels; p += step) {
-            size_t k = pixels - p < step ? pixels - p : step;
-            drl_norm_apply(y + p * C, x + p * C, &n, k, C);
-            if (nd->cfg.silu) silu(y + p * C, k * C);
-            if (nd->cfg.p > 0)
-                drl_dropout_apply(y + p * C, y + p * C, false, k * C, (run->first + i) * size + p * C, nd->cfg.p,
-                                  nd->cfg.stream, run);
-        }
+        statistics(b->saved + i * 2 * C, b->x[0] + i * pixels * C, pixels, C, nd->cfg.groups, nd->cfg.eps,
+                   run->scratch);
+        normalise(nd, b, run, i, slope);
         drl_arena_release(run->scratch, mark);
     }
 }
@@ -132,7 +145,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     }
 }
 
-static const drl_op_type group_norm_type = {"group_norm", 1, 1, 1u << 0, forward, backward, NULL};
+static const drl_op_type group_norm_type = {"group_norm", 1, 1, 1u << 0, forward, backward, NULL, again};
 
 drl_tensor drl_op_group_norm(drl_graph *g, drl_tensor x, const char *name, size_t groups, double eps, int act,
                              double dropout) {

@@ -99,7 +99,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     for (size_t i = 0; nd->n_in == 2 && b->dx[1] && i < size; i++) b->dx[1][i] = (b->add[1] ? b->dx[1][i] : 0) + dh[i];
 }
 
-static const drl_op_type gru_type = {"gru", 1, 1, 1u << 0, forward, backward, NULL};
+static const drl_op_type gru_type = {"gru", 1, 1, 1u << 0, forward, backward, NULL, NULL};
 
 drl_tensor drl_op_gru(drl_graph *g, drl_tensor x, drl_tensor h0, const char *name, size_t hidden, drl_init init) {
     if (drl_graph_failed(g)) return -1;

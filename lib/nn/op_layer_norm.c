@@ -45,7 +45,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     }
 }
 
-static const drl_op_type layer_norm_type = {"layer_norm", 1, 1, 1u << 0, forward, backward, NULL};
+static const drl_op_type layer_norm_type = {"layer_norm", 1, 1, 1u << 0, forward, backward, NULL, NULL};
 
 drl_tensor drl_op_layer_norm(drl_graph *g, drl_tensor x, const char *weight_name, const char *bias_name, double eps) {
     if (drl_graph_failed(g)) return -1;

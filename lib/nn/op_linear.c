@@ -26,7 +26,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     if (b->dx[0]) drl_gemm(false, false, rows, in, out, 1, b->dy, out, b->w[0], in, b->add[0], b->dx[0], in);
 }
 
-static const drl_op_type linear_type = {"linear", 1, 1, 1u << 0, forward, backward, NULL};
+static const drl_op_type linear_type = {"linear", 1, 1, 1u << 0, forward, backward, NULL, NULL};
 
 drl_tensor drl_op_linear_named(drl_graph *g, drl_tensor x, const char *weight_name, const char *bias_name, size_t out,
                                drl_init weight, drl_init bias) {

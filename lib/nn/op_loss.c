@@ -141,13 +141,13 @@ static void cross_entropy_backward(const drl_node *nd, const drl_op_bufs *b, con
     }
 }
 
-static const drl_op_type dsm_type = {"dsm_loss", 1, 1, 15u, dsm_forward, dsm_backward, NULL};
-static const drl_op_type l1_type = {"l1", 1, 1, 1u, l1_forward, l1_backward, NULL};
-static const drl_op_type reparameterise_type = {"reparameterise",        1,   1, 3u, reparameterise_forward,
-                                                reparameterise_backward, NULL};
-static const drl_op_type kl_type = {"kl", 1, 1, 1u, kl_forward, kl_backward, NULL};
-static const drl_op_type cross_entropy_type = {"cross_entropy",        1,   1, 3u, cross_entropy_forward,
-                                               cross_entropy_backward, NULL};
+static const drl_op_type dsm_type = {"dsm_loss", 1, 1, 15u, dsm_forward, dsm_backward, NULL, NULL};
+static const drl_op_type l1_type = {"l1", 1, 1, 1u, l1_forward, l1_backward, NULL, NULL};
+static const drl_op_type reparameterise_type = {"reparameterise",        1,    1,   3u, reparameterise_forward,
+                                                reparameterise_backward, NULL, NULL};
+static const drl_op_type kl_type = {"kl", 1, 1, 1u, kl_forward, kl_backward, NULL, NULL};
+static const drl_op_type cross_entropy_type = {"cross_entropy",        1,    1,   3u, cross_entropy_forward,
+                                               cross_entropy_backward, NULL, NULL};
 
 static const drl_shape scalar = {1, 1, 1};
 

@@ -97,7 +97,7 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
         }
 }
 
-static const drl_op_type nt_xent_type = {"nt_xent", 2, 2, 3u, forward, backward, NULL};
+static const drl_op_type nt_xent_type = {"nt_xent", 2, 2, 3u, forward, backward, NULL, NULL};
 
 drl_tensor drl_op_nt_xent(drl_graph *g, drl_tensor z1, drl_tensor z2, double temperature) {
     drl_shape a = drl_graph_shape(g, z1), b = drl_graph_shape(g, z2);

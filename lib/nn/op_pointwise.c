@@ -75,10 +75,10 @@ static void scale_backward(const drl_node *nd, const drl_op_bufs *b, const drl_r
             b->dx[0][i] = (b->add[0] ? b->dx[0][i] : 0) + b->dy[i] * b->x[1][n];
 }
 
-static const drl_op_type relu_type = {"relu", 1, 1, DRL_READS_Y, relu_forward, relu_backward, NULL};
-static const drl_op_type silu_type = {"silu", 1, 1, 1u << 0, silu_forward, silu_backward, NULL};
-static const drl_op_type add_type = {"add", 1, 1, 0, add_forward, add_backward, NULL};
-static const drl_op_type scale_type = {"scale_images", 1, 1, 1u << 1, scale_forward, scale_backward, NULL};
+static const drl_op_type relu_type = {"relu", 1, 1, DRL_READS_Y, relu_forward, relu_backward, NULL, NULL};
+static const drl_op_type silu_type = {"silu", 1, 1, 1u << 0, silu_forward, silu_backward, NULL, NULL};
+static const drl_op_type add_type = {"add", 1, 1, 0, add_forward, add_backward, NULL, NULL};
+static const drl_op_type scale_type = {"scale_images", 1, 1, 1u << 1, scale_forward, scale_backward, NULL, NULL};
 
 drl_tensor drl_op_relu(drl_graph *g, drl_tensor x) {
     drl_node nd = {.type = &relu_type, .in = {x}, .n_in = 1};

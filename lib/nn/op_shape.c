@@ -125,11 +125,11 @@ static void unflatten_backward(const drl_node *nd, const drl_op_bufs *b, const d
             }
 }
 
-static const drl_op_type down_type = {"downsample", 1, 1, 0, down_forward, down_backward, NULL};
-static const drl_op_type up_type = {"upsample", 1, 1, 0, up_forward, up_backward, NULL};
-static const drl_op_type mean_type = {"global_mean", 1, 1, 0, mean_forward, mean_backward, NULL};
-static const drl_op_type concat_type = {"concat", 1, 1, 0, concat_forward, concat_backward, NULL};
-static const drl_op_type unflatten_type = {"unflatten", 1, 1, 0, unflatten_forward, unflatten_backward, NULL};
+static const drl_op_type down_type = {"downsample", 1, 1, 0, down_forward, down_backward, NULL, NULL};
+static const drl_op_type up_type = {"upsample", 1, 1, 0, up_forward, up_backward, NULL, NULL};
+static const drl_op_type mean_type = {"global_mean", 1, 1, 0, mean_forward, mean_backward, NULL, NULL};
+static const drl_op_type concat_type = {"concat", 1, 1, 0, concat_forward, concat_backward, NULL, NULL};
+static const drl_op_type unflatten_type = {"unflatten", 1, 1, 0, unflatten_forward, unflatten_backward, NULL, NULL};
 
 static drl_tensor unary(drl_graph *g, const drl_op_type *type, drl_tensor x, drl_shape ys) {
     drl_node nd = {.type = type, .in = {x}, .n_in = 1};

@@ -28,7 +28,7 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
     }
 }
 
-static const drl_op_type features_type = {"time_features", 1, 0, 0, forward, NULL, NULL};
+static const drl_op_type features_type = {"time_features", 1, 0, 0, forward, NULL, NULL, NULL};
 
 drl_tensor drl_op_time_features(drl_graph *g, drl_tensor x, const char *name, size_t nf, drl_time_map map) {
     if (drl_graph_failed(g)) return -1;
@@ -50,7 +50,7 @@ static void positions_forward(const drl_node *nd, const drl_op_bufs *b, const dr
             }
 }
 
-static const drl_op_type positions_type = {"positions", 1, 0, 0, positions_forward, NULL, NULL};
+static const drl_op_type positions_type = {"positions", 1, 0, 0, positions_forward, NULL, NULL, NULL};
 
 drl_tensor drl_op_positions(drl_graph *g, size_t length, size_t d) {
     drl_node nd = {.type = &positions_type};

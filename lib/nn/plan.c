@@ -2,7 +2,8 @@
  *
  * Time runs from -1 (inputs are filled) over forward calls 0 .. K-1 and the seeding of gradients K to backward calls
  * K+1 .. 2K (node i at 2K - i). A buffer occupies its place from its first write to its last read; places of buffers
- * that never live at the same time may overlap. */
+ * that never live at the same time may overlap. A value that its op can make again lives twice in the same place: until
+ * its last read in the forward pass, and from its first to its last read in the backward pass. */
 #include "nn/graph_impl.h"
 
 #include <assert.h>
@@ -11,10 +12,25 @@
 #include <string.h>
 
 typedef struct interval {
-    size_t size;  /* elements, rounded up to keep alignment */
-    int from, to; /* inclusive */
-    size_t *at;   /* receives the place */
+    size_t size;              /* elements, rounded up to keep alignment */
+    int from, to;             /* inclusive */
+    int from_again, to_again; /* a second time, for a value that is made again; empty where from_again > to_again */
+    size_t *at;               /* receives the place */
 } interval;
+
+static interval once(size_t size, int from, int to, size_t *at) {
+    return (interval){size, from, to, 1, 0, at};
+}
+
+static bool overlap(int from, int to, int from2, int to2) {
+    return from <= to && from2 <= to2 && from <= to2 && from2 <= to;
+}
+
+static bool together(const interval *p, const interval *q) {
+    return overlap(p->from, p->to, q->from, q->to) || overlap(p->from_again, p->to_again, q->from, q->to) ||
+           overlap(p->from, p->to, q->from_again, q->to_again) ||
+           overlap(p->from_again, p->to_again, q->from_again, q->to_again);
+}
 
 /* Whether the node's gradient reaches its input k, given that the input needs one. */
 static bool flows(const drl_node *nd, int k) {
@@ -58,41 +74,62 @@ static bool shards_are_independent(const drl_graph *g) {
     return true;
 }
 
+/* Whether a node can make its value again in the backward pass: then its input must not be one that is itself made
+ * again, perhaps later. */
+static bool can_be_made_again(const drl_graph *g, int node) {
+    if (node < 0 || !g->nodes[node].type->again) return false;
+    int source = g->tensors[g->nodes[node].in[0]].producer;
+    return source < 0 || !g->nodes[source].type->again;
+}
+
 /* Fills iv (room for 2 * tensors + nodes) and returns how many. */
 static size_t lifetimes(drl_graph *g, interval *iv) {
     int K = (int)g->n_nodes;
     size_t n = 0;
-    int *last = calloc(2 * g->n_tensors, sizeof *last), *born = last ? last + g->n_tensors : NULL;
+    int *last = calloc(4 * g->n_tensors, sizeof *last), *born = last + g->n_tensors;
     if (!last) return 0;
+    int *first_back = born + g->n_tensors, *last_back = first_back + g->n_tensors; /* reads in the backward pass */
     for (size_t t = 0; t < g->n_tensors; t++) {
         const tensor *x = &g->tensors[t];
         last[t] = x->output || g->cfg.keep ? INT_MAX : x->producer;
         born[t] = x->seed ? -1 : x->root ? K : INT_MAX;
+        first_back[t] = INT_MAX;
     }
     for (int i = 0; i < K; i++) {
         const drl_node *nd = &g->nodes[i];
         bool back = runs_backward(g, (size_t)i);
         for (int k = 0; k < nd->n_in; k++) {
-            bool read_again = back && (nd->type->backward_reads >> k & 1);
-            last[nd->in[k]] = later(last[nd->in[k]], read_again ? 2 * K - i : i);
-            if (back && flows(nd, k) && 2 * K - i < born[nd->in[k]]) born[nd->in[k]] = 2 * K - i;
+            int t = nd->in[k];
+            last[t] = later(last[t], i);
+            if (back && (nd->type->backward_reads >> k & 1))
+                first_back[t] = 2 * K - i, last_back[t] = later(last_back[t], 2 * K - i);
+            if (back && flows(nd, k) && 2 * K - i < born[t]) born[t] = 2 * K - i;
         }
-        if (back && (nd->type->backward_reads & DRL_READS_Y)) last[nd->out] = later(last[nd->out], 2 * K - i);
+        if (back && (nd->type->backward_reads & DRL_READS_Y))
+            first_back[nd->out] = 2 * K - i, last_back[nd->out] = later(last_back[nd->out], 2 * K - i);
     }
     for (size_t t = 0; t < g->n_tensors; t++) {
         tensor *x = &g->tensors[t];
         size_t size = drl_align_count(drl_shape_size(x->shape) * g->cfg.shard, sizeof(drl_real));
+        bool read_back = first_back[t] != INT_MAX;
+        bool again = read_back && last[t] != INT_MAX && !g->cfg.keep && can_be_made_again(g, x->producer);
+        x->again_before = again ? 2 * K - first_back[t] : -1;
         x->value_at = x->grad_at = NO_PLACE;
         x->apart = g->blocks < g->max_shards && x->output;
         if (x->apart) {
             x->value_at = g->output_block;
             g->output_block += size;
         } else {
-            iv[n++] = (interval){size, x->producer < 0 ? -1 : x->producer, last[t], &x->value_at};
+            interval *v = &iv[n++];
+            *v = once(size, x->producer < 0 ? -1 : x->producer, last[t], &x->value_at);
+            if (again)
+                v->from_again = first_back[t], v->to_again = last_back[t];
+            else if (read_back)
+                v->to = later(v->to, last_back[t]);
         }
         if (!x->has_grad || !x->needs_grad) continue;
         bool kept = g->cfg.keep || x->want_gradient || x->producer < 0;
-        iv[n++] = (interval){size, born[t], kept ? INT_MAX : 2 * K - x->producer, &x->grad_at};
+        iv[n++] = once(size, born[t], kept ? INT_MAX : 2 * K - x->producer, &x->grad_at);
     }
     for (int i = 0; i < K; i++) {
         const drl_node *nd = &g->nodes[i];
@@ -100,7 +137,7 @@ static size_t lifetimes(drl_graph *g, interval *iv) {
         g->saved_at[i] = NO_PLACE;
         if (size == 0) continue;
         int to = g->cfg.keep ? INT_MAX : runs_backward(g, (size_t)i) ? 2 * K - i : i;
-        iv[n++] = (interval){drl_align_count(size, sizeof(drl_real)), i, to, &g->saved_at[i]};
+        iv[n++] = once(drl_align_count(size, sizeof(drl_real)), i, to, &g->saved_at[i]);
     }
     free(last);
     return n;
@@ -122,8 +159,7 @@ static size_t place(interval *iv, size_t n) {
         for (bool moved = true; moved;) {
             moved = false;
             for (size_t j = 0; j < i; j++) {
-                bool together = iv[i].from <= iv[j].to && iv[j].from <= iv[i].to;
-                if (together && at < *iv[j].at + iv[j].size && *iv[j].at < at + iv[i].size) {
+                if (together(&iv[i], &iv[j]) && at < *iv[j].at + iv[j].size && *iv[j].at < at + iv[i].size) {
                     at = *iv[j].at + iv[j].size;
                     moved = true;
                 }
@@ -140,11 +176,17 @@ static void schedule(drl_graph *g) {
     g->n_forward = g->n_backward = 0;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (unsigned p = 0; p < g->nodes[i].type->forward_phases; p++)
-            g->forward[g->n_forward++] = (call){(int)i, p, p > 0};
+            g->forward[g->n_forward++] = (call){(int)i, p, p > 0, false};
     for (size_t i = g->n_nodes; i-- > 0;) {
         if (!runs_backward(g, i)) continue;
+        for (int k = 0; k < g->nodes[i].n_in; k++) {
+            const tensor *x = &g->tensors[g->nodes[i].in[k]];
+            bool seen = false; /* one tensor may be several inputs */
+            for (int j = 0; j < k; j++) seen |= g->nodes[i].in[j] == g->nodes[i].in[k];
+            if (x->again_before == (int)i && !seen) g->backward[g->n_backward++] = (call){x->producer, 0, false, true};
+        }
         for (unsigned p = 0; p < g->nodes[i].type->backward_phases; p++)
-            g->backward[g->n_backward++] = (call){(int)i, p, p > 0};
+            g->backward[g->n_backward++] = (call){(int)i, p, p > 0, false};
     }
 }
 
@@ -207,7 +249,7 @@ static drl_status plan_memory(drl_graph *g, drl_err *err) {
     size_t K = g->n_nodes, calls = 0;
     for (size_t i = 0; i < K; i++) {
         const drl_op_type *ty = g->nodes[i].type;
-        calls += ty->forward_phases > ty->backward_phases ? ty->forward_phases : ty->backward_phases;
+        calls += 1 + (ty->forward_phases > ty->backward_phases ? ty->forward_phases : ty->backward_phases);
         if (g->nodes[i].scratch_bytes > g->scratch_bytes) g->scratch_bytes = g->nodes[i].scratch_bytes;
     }
     if ((st = drl_alloc(&g->saved_at, K, sizeof *g->saved_at, "graph plan", err)) != DRL_OK) return st;

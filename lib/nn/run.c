@@ -23,7 +23,7 @@ static void call_op(drl_graph *g, const call *c, size_t shard, size_t member, bo
     const drl_op_bufs *b = &g->bufs[shard * g->n_nodes + (size_t)c->node];
     size_t mark = drl_arena_mark(run.scratch);
     double start = g->profile ? drl_now() : 0;
-    (backward ? nd->type->backward : nd->type->forward)(nd, b, &run, c->phase);
+    (c->again ? nd->type->again : backward ? nd->type->backward : nd->type->forward)(nd, b, &run, c->phase);
     if (g->profile) g->profile[(member * g->n_nodes + (size_t)c->node) * 2 + backward] += drl_now() - start;
     drl_arena_release(run.scratch, mark);
 }

@@ -30,7 +30,7 @@ static drl_real *results_of(const drl_graph_cfg *cfg, size_t threads, size_t n, 
     memcpy(params.state, start_state, params.n_state * sizeof *start_state);
     drl_real *r = model_block(model_results(&m));
     /* Whatever a run reads before it writes it becomes NaN. */
-    memset(m.g->memory, 0xff, m.g->max_shards * m.g->block * sizeof *m.g->memory);
+    memset(m.g->memory, 0xff, m.g->blocks * m.g->block * sizeof *m.g->memory);
     model_run(&m, n, step, r);
     for (size_t i = 0; i < model_results(&m); i++) assert_true(isfinite(r[i]));
     model_close(&m);
