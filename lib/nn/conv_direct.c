@@ -231,7 +231,7 @@ static void backward_weight(drl_real *dw, const drl_real *x, const drl_real *dy,
     size_t mark = drl_arena_mark(scratch);
     /* Channels that do not fill vectors are copied into rows that do, image by image. */
     bool spread = dims->cout % V != 0;
-    drl_conv_dims d = merged(dims, &n, spread);
+    drl_conv_dims d = merged(dims, &n, spread || !runs_are_whole(dims)); /* copies are of single images */
     size_t pixels = d.ho * d.wo, wide = blocks_of(d.cout) * B;
     frame f = frame_of(d.h, d.w, d.cin, d.ho, d.wo, d.k, d.stride, d.pad);
     bool copy = needs_frame(&d, &f) || !runs_are_whole(&d);
