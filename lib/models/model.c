@@ -62,10 +62,16 @@ static drl_status find_key(drl_model *m, drl_err *err) {
     return st;
 }
 
+/* Images of a shard: a small batch is still cut in four, so that threads have something to share. */
+static size_t shard_of(const drl_model_cfg *c) {
+    size_t quarter = (c->train_batch + 3) / 4;
+    return c->train_shard < quarter ? c->train_shard : quarter;
+}
+
 static drl_status build_graphs(drl_model *m, drl_err *err) {
     const drl_model_cfg *c = &m->cfg;
     drl_graph_cfg train = {
-        .batch = c->train_batch, .shard = c->train_shard, .training = true, .backward = true, .seed = m->seed};
+        .batch = c->train_batch, .shard = shard_of(c), .training = true, .backward = true, .seed = m->seed};
     drl_graph_cfg encode = {.batch = ENCODE_BATCH, .shard = c->train_shard};
     drl_status st = drl_graph_new(&m->train, &train, &m->params, err);
     if (st == DRL_OK) st = m->method->build(m, err);

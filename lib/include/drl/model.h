@@ -35,7 +35,7 @@
     X(REAL, diffusion, gamma, "1e-5", DRL_RANGE(0, 1e6), "weight of the code's penalty |z|_1")                         \
     X(SIZE, train, steps, "70000", DRL_RANGE(0, 1e9), "optimiser steps")                                               \
     X(SIZE, train, batch, "64", DRL_RANGE(1, 65536), "images a step")                                                  \
-    X(SIZE, train, shard, "16", DRL_RANGE(1, 4096), "images a thread takes at a time; part of the result's bits")      \
+    X(SIZE, train, shard, "16", DRL_RANGE(1, 4096), "images a thread takes at a time, at most; part of the bits")      \
     X(REAL, train, rate, "2e-4", DRL_RANGE(0, 10), "Adam's learning rate after warm-up")                               \
     X(SIZE, train, warmup, "5000", DRL_RANGE(0, 1e9), "steps over which the rate rises linearly from 0")               \
     X(REAL, train, clip, "1", DRL_RANGE(0, 1e9), "gradient norm is clipped to this; 0: never")                         \
