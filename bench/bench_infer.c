@@ -59,7 +59,7 @@ static drl_status evaluate(void *arg, drl_err *err) {
 static drl_status build(network *w, const drl_model_cfg *cfg, drl_threads *team, drl_err *err) {
     const drl_images *im = &w->data->split[DRL_SPLIT_TEST];
     const drl_shape image = {im->h, im->w, im->c}, scalar = {1, 1, 1};
-    drl_graph_cfg gc = {.batch = w->batch, .shard = cfg->train_shard};
+    drl_graph_cfg gc = {.batch = w->batch, .shard = w->what == ENCODE ? DRL_ENCODE_SHARD : cfg->train_shard};
     drl_status st = drl_graph_new(&w->graph, &gc, &w->params, err);
     if (st != DRL_OK) return st;
     drl_encoder_cfg ec;

@@ -9,7 +9,10 @@ endif()
 # Floating point: contraction to fused multiply-add and unset errno are allowed, reordering is not (no -ffast-math).
 set(DRL_FLAGS ${DRL_WARNINGS} -fno-math-errno -ffp-contract=fast -fno-trapping-math)
 if(DRL_NATIVE)
-  list(APPEND DRL_FLAGS -march=native -mprefer-vector-width=512)
+  list(APPEND DRL_FLAGS -march=native)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+    list(APPEND DRL_FLAGS -mprefer-vector-width=512) # compilers would use half of AVX-512's vectors
+  endif()
 endif()
 
 execute_process(COMMAND git -C "${CMAKE_SOURCE_DIR}" describe --always --dirty --abbrev=12

@@ -72,7 +72,7 @@ static drl_status build_graphs(drl_model *m, drl_err *err) {
     const drl_model_cfg *c = &m->cfg;
     drl_graph_cfg train = {
         .batch = c->train_batch, .shard = shard_of(c), .training = true, .backward = true, .seed = m->seed};
-    drl_graph_cfg encode = {.batch = ENCODE_BATCH, .shard = c->train_shard};
+    drl_graph_cfg encode = {.batch = ENCODE_BATCH, .shard = DRL_ENCODE_SHARD};
     drl_status st = drl_graph_new(&m->train, &train, &m->params, err);
     if (st == DRL_OK) st = m->method->build(m, err);
     if (st == DRL_OK) st = drl_graph_new(&m->encode, &encode, &m->params, err);

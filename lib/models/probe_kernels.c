@@ -11,24 +11,13 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { V = DRL_MLP_V, P = DRL_MLP_P, Q = DRL_MLP_Q, J = DRL_MLP_J };
+enum { P = DRL_MLP_P, Q = DRL_MLP_Q, J = DRL_MLP_J };
 
 #ifdef DRL_F64
 typedef int64_t lane;
 #else
 typedef int32_t lane;
 #endif
-typedef drl_real vec __attribute__((vector_size(DRL_MLP_VECTOR)));
-typedef lane lanes __attribute__((vector_size(DRL_MLP_VECTOR)));
-typedef drl_real vec_memory __attribute__((vector_size(DRL_MLP_VECTOR), aligned(sizeof(drl_real)), may_alias));
-
-static inline vec load(const drl_real *p) {
-    return *(const vec_memory *)p;
-}
-
-static inline void store(drl_real *p, vec v) {
-    *(vec_memory *)p = v;
-}
 
 void drl_mlp_pack(drl_real *restrict x, const drl_real *restrict codes, const uint32_t *restrict index, size_t n,
                   size_t rows, size_t d, size_t depth) {
@@ -57,12 +46,12 @@ static void forward_tile(drl_real *restrict h, const drl_real *restrict x, size_
                 for (int q = 0; q < Q; q++) a[p][q] += x[p * P + r] * w[q];
         }
     for (int q = 0; q < Q; q++) {
-        lanes bit;
+        mask bit;
         for (int l = 0; l < V; l++) bit[l] = (lane)(uint32_t)(1u << (q * V + l));
         for (int p = 0; p < P; p++) {
             vec s = a[p][q] * scale;
-            lanes kept = (bit & (lane)keep[p]) != 0, active = s > 0;
-            store(h + p * J + q * V, (vec)((lanes)s & kept & active));
+            mask kept = (bit & (lane)keep[p]) != 0, active = s > 0;
+            store(h + p * J + q * V, (vec)((mask)s & kept & active));
         }
     }
 }
@@ -83,7 +72,7 @@ static inline vec add_pairs(vec a, vec b) {
     for (int l = 0; l < V / 2; l++) sums[l] = a[2 * l] + a[2 * l + 1], sums[V / 2 + l] = b[2 * l] + b[2 * l + 1];
     return sums;
 #else
-    lanes even, odd;
+    mask even, odd;
     for (int l = 0; l < V; l++) even[l] = 2 * l, odd[l] = 2 * l + 1;
     return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, odd);
 #endif
@@ -144,7 +133,7 @@ void drl_mlp_logits(drl_real *restrict l, size_t pitch, const drl_real *restrict
             }                                                                                                          \
             a += b;                                                                                                    \
             if (last) {                                                                                                \
-                a = (vec)((lanes)a & (unit > 0));                                                                      \
+                a = keep_where(unit > 0, a);                                                                           \
                 bias += a;                                                                                             \
             }                                                                                                          \
             store(dh, a);                                                                                              \
@@ -153,7 +142,7 @@ void drl_mlp_logits(drl_real *restrict l, size_t pitch, const drl_real *restrict
         if (last) store(db, bias);                                                                                     \
     }
 BACKWARD_CLASSES(backward_2, 2)
-#if DRL_MLP_VECTOR == 64
+#if VECTOR_BYTES == 64
 enum { MANY = 10 }; /* as many as the registers hold */
 BACKWARD_CLASSES(backward_many, 10)
 #else

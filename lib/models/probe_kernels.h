@@ -19,24 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "drl/real.h"
-
-#if defined(__AVX512F__)
-#define DRL_MLP_VECTOR 64 /* bytes */
-#define DRL_MLP_P      8
-#elif defined(__AVX__)
-#define DRL_MLP_VECTOR 32
-#define DRL_MLP_P      4
-#else
-#define DRL_MLP_VECTOR 16
-#define DRL_MLP_P      4
-#endif
+#include "nn/vector.h"
 
 enum {
-    DRL_MLP_V = DRL_MLP_VECTOR / sizeof(drl_real),
+    DRL_MLP_V = V,
+    DRL_MLP_P = VECTOR_BYTES == 64 ? 8 : 4, /* codes, or dimensions, side by side */
     DRL_MLP_Q = 2,
     DRL_MLP_J = DRL_MLP_V * DRL_MLP_Q, /* hidden units of a panel, at most 32 */
-    DRL_MLP_ROWS = DRL_MLP_P > DRL_MLP_V ? (int)DRL_MLP_P : (int)DRL_MLP_V
+    DRL_MLP_ROWS = (int)DRL_MLP_P > (int)DRL_MLP_V ? (int)DRL_MLP_P : (int)DRL_MLP_V
 };
 
 /* x = rows index[0 .. n) of codes (., d), packed; index NULL: rows 0 .. n - 1. Rows n .. rows - 1 become zero. */

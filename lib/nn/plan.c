@@ -86,8 +86,9 @@ static bool can_be_made_again(const drl_graph *g, int node) {
 static size_t lifetimes(drl_graph *g, interval *iv) {
     int K = (int)g->n_nodes;
     size_t n = 0;
-    int *last = calloc(4 * g->n_tensors, sizeof *last), *born = last + g->n_tensors;
+    int *last = calloc(4 * g->n_tensors, sizeof *last);
     if (!last) return 0;
+    int *born = last + g->n_tensors;
     int *first_back = born + g->n_tensors, *last_back = first_back + g->n_tensors; /* reads in the backward pass */
     for (size_t t = 0; t < g->n_tensors; t++) {
         const tensor *x = &g->tensors[t];

@@ -211,7 +211,7 @@ static void codes_are_the_encoders(void **state) {
     }
     assert_true(positive > 40 * d / 10);
 
-    drl_graph_cfg gc = {.batch = 40, .shard = m->cfg.train_shard}; /* the shard is part of the bits */
+    drl_graph_cfg gc = {.batch = 40, .shard = DRL_ENCODE_SHARD}; /* the shard is part of the bits */
     drl_encoder_cfg ec;
     drl_err err;
     eval_arg a;

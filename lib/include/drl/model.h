@@ -128,6 +128,9 @@ drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_d
 /* Size of a code. */
 size_t drl_model_code_size(const drl_model *m);
 
+/* Images of a shard that only encodes: with no gradients to keep, so many are encoded in the second-level cache. */
+#define DRL_ENCODE_SHARD 8
+
 /* codes (n, d) of all images of a split at time t: raw (not averaged) weights, evaluation mode. [science, 8] */
 drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err);
 
