@@ -10,7 +10,8 @@
  * not depend on the number of threads.
  *
  * Memory: every shard has one block; each value, gradient and saved tensor gets a place in it for exactly the time
- * between its first write and its last read. */
+ * between its first write and its last read; normalised values are made again for the backward pass. Where nothing but
+ * outputs outlives a shard (no gradients, no op that waits), shards follow each other in one block a thread. */
 #ifndef DRL_GRAPH_H
 #define DRL_GRAPH_H
 
@@ -76,7 +77,8 @@ void drl_graph_run(drl_graph *g, size_t n, uint32_t step, drl_fill_fn fill, void
 size_t drl_graph_shards(const drl_graph *g);
 size_t drl_graph_shard_size(const drl_graph *g);
 
-/* First element of a tensor's part in a shard: inputs, outputs and roots; any tensor of a `keep` graph. */
+/* First element of a tensor's part in a shard: outputs and roots; any tensor of a `keep` graph; inputs, to be written in
+ * drl_fill_fn (a later shard may use the same memory). */
 drl_real *drl_graph_value(const drl_graph *g, drl_tensor t, size_t shard);
 /* The same of its gradient: seeds, inputs with want_gradient; any tensor of a `keep` graph that has a gradient.
  * NULL where there is none. */
