@@ -77,8 +77,8 @@ void drl_graph_run(drl_graph *g, size_t n, uint32_t step, drl_fill_fn fill, void
 size_t drl_graph_shards(const drl_graph *g);
 size_t drl_graph_shard_size(const drl_graph *g);
 
-/* First element of a tensor's part in a shard: outputs and roots; any tensor of a `keep` graph; inputs, to be written in
- * drl_fill_fn (a later shard may use the same memory). */
+/* First element of a tensor's part in a shard: outputs and roots; any tensor of a `keep` graph; inputs, to be written
+ * in drl_fill_fn (a later shard may use the same memory). */
 drl_real *drl_graph_value(const drl_graph *g, drl_tensor t, size_t shard);
 /* The same of its gradient: seeds, inputs with want_gradient; any tensor of a `keep` graph that has a gradient.
  * NULL where there is none. */
