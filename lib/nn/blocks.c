@@ -39,20 +39,25 @@ static drl_tensor time_addend(drl_graph *g, drl_tensor act_temb, const char *nam
     return drl_op_linear(g, act_temb, JOIN(name, "temb"), out, drl_init_fan_avg(in, out, 1, 1), drl_init_zero());
 }
 
+/* relu( norm( conv(x) ) ), in one op where nothing else wants to know what is in between. */
+static drl_tensor conv_then_norm(drl_graph *g, drl_tensor x, const char *name, const drl_conv_cfg *conv,
+                                 const char *norm) {
+    const double eps = 1e-5, momentum = 0.1;
+    if (!drl_graph_folds(g)) return drl_op_batch_norm(g, drl_op_conv(g, x, name, conv), norm, eps, momentum, 'r');
+    drl_conv_cfg folded = *conv;
+    folded.norm = norm;
+    folded.norm_eps = eps;
+    return drl_op_conv(g, x, name, &folded);
+}
+
 drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const char *name, size_t out,
                           size_t stride) {
     size_t in = drl_graph_shape(g, x).c;
     drl_init w1 = drl_init_fan_in(in, 9), w2 = drl_init_fan_in(out, 9), ws = drl_init_fan_in(in, 1);
     drl_tensor h = drl_op_batch_norm(g, x, JOIN(name, "bn1"), 1e-5, 0.1, 'r');
-    h = drl_op_conv(g, h, JOIN(name, "conv1"),
-                    &(drl_conv_cfg){.out = out,
-                                    .k = 3,
-                                    .stride = 1,
-                                    .weight = w1,
-                                    .bias = w1,
-                                    .residual = -1,
-                                    .channel_add = time_addend(g, act_temb, name, out)});
-    h = drl_op_batch_norm(g, h, JOIN(name, "bn2"), 1e-5, 0.1, 'r');
+    drl_conv_cfg conv1 = {.out = out, .k = 3, .stride = 1, .weight = w1, .bias = w1, .residual = -1};
+    conv1.channel_add = time_addend(g, act_temb, name, out);
+    h = conv_then_norm(g, h, JOIN(name, "conv1"), &conv1, JOIN(name, "bn2"));
     drl_tensor shortcut = x;
     if (in != out || stride != 1)
         shortcut = drl_op_conv(

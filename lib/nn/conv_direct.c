@@ -52,7 +52,7 @@ static void forward(drl_real *y, const drl_real *x, const drl_real *k, drl_real 
         const drl_real *image = x + i * d.h * d.w * d.cin;
         if (copy) fill_frame(framed, image, &f, d.h, d.w, d.pad);
         size_t at = i * d.ho * d.wo * d.cout;
-        const drl_result res = {y + at, alpha, sum->residual ? RESIDUAL : START, sum->start + i * sum->start_step,
+        const drl_result res = {y + at, alpha, ending_of(sum), sum->start + i * sum->start_step,
                                 sum->residual ? sum->residual + at : NULL};
         drl_product(&res, to, copy ? framed : image, from, d.ho, d.wo, &t, k, d.cout);
     }

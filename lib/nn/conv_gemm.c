@@ -84,12 +84,18 @@ static void begin(drl_real *restrict y, drl_real alpha, const drl_conv_sum *sum,
     }
 }
 
+static void rectify(drl_real *y, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = y[i] < 0 ? 0 : y[i];
+}
+
+/* Rows of an unrolled image times the weights, block by block, each finished while it is near. */
 static void forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real alpha, const drl_conv_sum *sum,
                     const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     begin(y, alpha, sum, d, n);
     size_t depth = d->k * d->k * d->cin, step = block_rows(d), rows = n * d->ho;
     if (is_pointwise(d)) {
         drl_gemm(false, false, rows * d->wo, d->cout, depth, alpha, x, depth, w, d->cout, 1, y, d->cout);
+        if (sum->rectified) rectify(y, rows * d->wo * d->cout);
         return;
     }
     size_t mark = drl_arena_mark(scratch);
@@ -97,8 +103,9 @@ static void forward(drl_real *y, const drl_real *x, const drl_real *w, drl_real 
     for (size_t r = 0; r < rows; r += step) {
         size_t m = min_size(step, rows - r);
         unroll(col, x, d->cin, d->h, d->w, d->ho, d->wo, d, d->stride, d->pad, r, m);
-        drl_gemm(false, false, m * d->wo, d->cout, depth, alpha, col, depth, w, d->cout, 1, y + r * d->wo * d->cout,
-                 d->cout);
+        drl_real *block = y + r * d->wo * d->cout;
+        drl_gemm(false, false, m * d->wo, d->cout, depth, alpha, col, depth, w, d->cout, 1, block, d->cout);
+        if (sum->rectified) rectify(block, m * d->wo * d->cout);
     }
     drl_arena_release(scratch, mark);
 }

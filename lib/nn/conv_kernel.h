@@ -14,10 +14,12 @@ typedef struct drl_conv_dims {
 } drl_conv_dims;
 
 /* What a convolution is added to:  y[n,p,o] = start[n * start_step + o] + alpha ( residual[n,p,o] + conv[n,p,o] ).
- * start_step is 0 where all images share the start; residual: NULL for none. */
+ * start_step is 0 where all images share the start; residual: NULL for none. Rectified, without a residual: what is
+ * negative becomes 0. */
 typedef struct drl_conv_sum {
     const drl_real *start, *residual;
     size_t start_step;
+    bool rectified;
 } drl_conv_sum;
 
 /* A family of kernels, the three passes of a convolution on n images:

@@ -28,6 +28,7 @@ void drl_conv_forward_ref(drl_real *y, const drl_real *x, const drl_real *w, drl
     for (size_t e = 0; e < n * size; e++)
         y[e] = sum->start[e / size * sum->start_step + e % d->cout] + (sum->residual ? alpha * sum->residual[e] : 0);
     FOR_EACH_TAP(y[yi] += alpha * w[wi] * x[xi])
+    for (size_t e = 0; sum->rectified && e < n * size; e++) y[e] = y[e] < 0 ? 0 : y[e];
 }
 
 void drl_conv_backward_data_ref(drl_real *dx, const drl_real *dy, const drl_real *w, drl_real alpha, bool add,

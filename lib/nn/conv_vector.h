@@ -21,15 +21,21 @@ static inline size_t vectors_of(size_t channels, size_t block) {
     return channels - block * B <= V ? 1 : Q;
 }
 
-/* What becomes of a finished sum `a` at y: y = alpha a, y += alpha a, y = start + alpha a, y = start + alpha (a + r).
- */
-typedef enum ending { WRITE, ADD, START, RESIDUAL } ending;
+/* What becomes of a finished sum `a` at y: y = alpha a, y += alpha a, y = start + alpha a, y = start + alpha (a + r),
+ * y = max(start + alpha a, 0). */
+typedef enum ending { WRITE, ADD, START, RESIDUAL, RECTIFIED } ending;
+
+/* Of a convolution's forward pass. */
+static inline ending ending_of(const drl_conv_sum *sum) {
+    return sum->rectified ? RECTIFIED : sum->residual ? RESIDUAL : START;
+}
 
 static inline void finish(drl_real *y, vec a, ending how, drl_real alpha, const drl_real *start, const drl_real *r) {
     switch (how) {
     case WRITE: store(y, alpha * a); break;
     case ADD: store(y, load(y) + alpha * a); break;
     case START: store(y, load(start) + alpha * a); break;
+    case RECTIFIED: store(y, rectified(load(start) + alpha * a)); break;
     default: store(y, load(start) + alpha * (a + load(r)));
     }
 }
@@ -41,6 +47,7 @@ static inline void finish(drl_real *y, vec a, ending how, drl_real alpha, const 
         case WRITE: f(__VA_ARGS__, WRITE); break;                                                                      \
         case ADD: f(__VA_ARGS__, ADD); break;                                                                          \
         case START: f(__VA_ARGS__, START); break;                                                                      \
+        case RECTIFIED: f(__VA_ARGS__, RECTIFIED); break;                                                              \
         default: f(__VA_ARGS__, RESIDUAL);                                                                             \
         }                                                                                                              \
     } while (0)

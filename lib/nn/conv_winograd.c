@@ -30,13 +30,21 @@ static size_t whole_groups(size_t tiles) {
     return (tiles + GROUP - 1) / GROUP * GROUP;
 }
 
+/* The fewest rows of tiles that are whole register tiles. */
+static size_t whole_rows(size_t across) {
+    size_t rows = 1;
+    while (rows * across % GROUP != 0) rows++;
+    return rows;
+}
+
 /* `channels`: numbers a tile has at each position, in all transforms of the pass; `kernels`: numbers of the transformed
  * kernels, which are read once a block, so that larger ones want larger blocks. */
 static tiling tiling_of(const winograd *f, size_t h, size_t w, size_t channels, size_t kernels) {
     tiling t = {.m = f->m, .h = h, .w = w, .down = h / f->m, .across = w / f->m};
-    size_t bytes = BLOCK_BYTES + kernels * sizeof(drl_real) / 4;
-    size_t tiles = bytes / (f->n * f->n * channels * sizeof(drl_real));
+    size_t bytes = BLOCK_BYTES + kernels * sizeof(drl_real) / 8;
+    size_t tiles = bytes / (f->n * f->n * channels * sizeof(drl_real)), whole = whole_rows(t.across);
     t.rows = tiles / t.across ? tiles / t.across : 1;
+    if (t.rows > whole) t.rows -= t.rows % whole;
     t.room = whole_groups(t.rows * t.across);
     return t;
 }
@@ -142,7 +150,7 @@ static void convolve(const winograd *f, const result *res, const drl_real *x, co
 static void forward(const winograd *f, drl_real *y, const drl_real *x, const drl_real *u, drl_real alpha,
                     const drl_conv_sum *sum, const drl_conv_dims *d, size_t n, drl_arena *scratch) {
     size_t mark = drl_arena_mark(scratch);
-    const result res = {y, alpha, sum->residual ? RESIDUAL : START, sum};
+    const result res = {y, alpha, ending_of(sum), sum};
     convolve(f, &res, x, u, d->h, d->w, d->cin, d->cout, n, scratch);
     drl_arena_release(scratch, mark);
 }

@@ -48,6 +48,10 @@ const drl_graph_cfg *drl_graph_config(const drl_graph *g) {
     return &g->cfg;
 }
 
+bool drl_graph_folds(const drl_graph *g) {
+    return !g->cfg.training && !g->cfg.backward && !g->cfg.keep && !g->cfg.unfused;
+}
+
 uint32_t drl_graph_next_stream(drl_graph *g) {
     return g->streams++;
 }

@@ -7,7 +7,7 @@
 #include "drl/mem.h"
 
 #define DRL_MAX_IN    4
-#define DRL_MAX_PARAM 4
+#define DRL_MAX_PARAM 6
 
 /* What a call sees of the run. */
 typedef struct drl_run {
@@ -90,6 +90,8 @@ drl_tensor drl_graph_append(drl_graph *g, drl_node *node, drl_shape ys, const ch
 void drl_node_param(drl_graph *g, drl_node *node, const char *prefix, const char *suffix, size_t rank,
                     const size_t *shape, bool trained, drl_layout layout, drl_init init);
 const drl_graph_cfg *drl_graph_config(const drl_graph *g);
+/* Adds the four parameters of the batch norm NAME over c channels: weight, bias, running_mean, running_var. */
+void drl_node_batch_norm(drl_graph *g, drl_node *node, const char *name, size_t c);
 /* A number that no other node of this graph has: names random draws. */
 uint32_t drl_graph_next_stream(drl_graph *g);
 

@@ -121,6 +121,14 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
 static const drl_op_type batch_norm_train_type = {"batch_norm", 2, 2, 1u << 0, forward, backward, NULL, again};
 static const drl_op_type batch_norm_eval_type = {"batch_norm_eval", 1, 2, 1u << 0, forward, backward, NULL, again};
 
+void drl_node_batch_norm(drl_graph *g, drl_node *nd, const char *name, size_t c) {
+    const drl_init one = {DRL_INIT_CONSTANT, 1}, zero = {DRL_INIT_CONSTANT, 0};
+    drl_node_param(g, nd, name, "weight", 1, &c, true, DRL_LAYOUT_PLAIN, one);
+    drl_node_param(g, nd, name, "bias", 1, &c, true, DRL_LAYOUT_PLAIN, zero);
+    drl_node_param(g, nd, name, "running_mean", 1, &c, false, DRL_LAYOUT_PLAIN, zero);
+    drl_node_param(g, nd, name, "running_var", 1, &c, false, DRL_LAYOUT_PLAIN, one);
+}
+
 drl_tensor drl_op_batch_norm(drl_graph *g, drl_tensor x, const char *name, double eps, double momentum, int act) {
     if (drl_graph_failed(g)) return -1;
     if (act != 0 && act != 'r') return drl_graph_fail(g, DRL_ERR_CONFIG, "%s: no activation '%c' here", name, act);
@@ -129,11 +137,7 @@ drl_tensor drl_op_batch_norm(drl_graph *g, drl_tensor x, const char *name, doubl
     drl_node nd = {.type = cfg->training ? &batch_norm_train_type : &batch_norm_eval_type, .in = {x}, .n_in = 1};
     nd.cfg = (drl_op_cfg){.eps = eps, .momentum = momentum, .training = cfg->training};
     nd.cfg.relu = act == 'r' && !cfg->unfused;
-    const drl_init one = {DRL_INIT_CONSTANT, 1}, zero = {DRL_INIT_CONSTANT, 0};
-    drl_node_param(g, &nd, name, "weight", 1, &s.c, true, DRL_LAYOUT_PLAIN, one);
-    drl_node_param(g, &nd, name, "bias", 1, &s.c, true, DRL_LAYOUT_PLAIN, zero);
-    drl_node_param(g, &nd, name, "running_mean", 1, &s.c, false, DRL_LAYOUT_PLAIN, zero);
-    drl_node_param(g, &nd, name, "running_var", 1, &s.c, false, DRL_LAYOUT_PLAIN, one);
+    drl_node_batch_norm(g, &nd, name, s.c);
     nd.saved_per_shard = 2 * s.c;
     nd.partials = PARTS * s.c;
     nd.scratch_bytes = 4 * s.c * sizeof(drl_real) + 2 * DRL_ALIGN;

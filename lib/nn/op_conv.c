@@ -1,4 +1,6 @@
-/* The convolution op: bias, per-image channel addend, residual and scale around the kernel of conv_kernel.h. */
+/* The convolution op: bias, per-image channel addend, residual, scale and a folded batch norm around the kernel of
+ * conv_kernel.h. */
+#include <assert.h>
 #include <string.h>
 
 #include "drl/ops.h"
@@ -7,7 +9,14 @@
 #include "nn/op.h"
 
 /* Optional inputs follow x: the channel addend first where there is one, then the residual. */
-enum { HAS_ADDEND = 1, HAS_RESIDUAL = 2 };
+enum { HAS_ADDEND = 1, HAS_RESIDUAL = 2, HAS_NORM = 4 };
+
+/* Parameters; from NORM_WEIGHT on only with HAS_NORM. */
+enum { WEIGHT, BIAS, NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VAR };
+
+static size_t weights(const drl_conv_dims *d) {
+    return d->k * d->k * d->cin * d->cout;
+}
 
 static drl_conv_dims dims_of(const drl_node *nd) {
     return (drl_conv_dims){nd->xs[0].h, nd->xs[0].w, nd->xs[0].c,    nd->ys.h,   nd->ys.w,
@@ -22,17 +31,47 @@ static int residual_at(const drl_node *nd) {
     return !(nd->cfg.mode & HAS_RESIDUAL) ? -1 : nd->cfg.mode & HAS_ADDEND ? 2 : 1;
 }
 
+static bool has_norm(const drl_node *nd) {
+    return nd->cfg.mode & HAS_NORM;
+}
+
+/* What the result's channel c is multiplied by: scale, and the slope of the norm. */
+static double factor(const drl_node *nd, const drl_op_bufs *b, size_t c) {
+    double slope = has_norm(nd) ? (double)b->w[NORM_WEIGHT][c] / sqrt((double)b->w[NORM_VAR][c] + nd->cfg.eps) : 1;
+    return nd->cfg.scale * slope;
+}
+
+/* to (k, k, in, out) = weight times the factor of each output channel */
+static void scale_weights(drl_real *to, const drl_node *nd, const drl_op_bufs *b, const drl_conv_dims *d) {
+    for (size_t o = 0; o < d->cout; o++) {
+        drl_real f = (drl_real)factor(nd, b, o);
+        for (size_t i = o; i < weights(d); i += d->cout) to[i] = f * b->w[WEIGHT][i];
+    }
+}
+
 static void prepare(const drl_node *nd, const drl_op_bufs *b, bool backward, drl_arena *scratch) {
     drl_conv_dims d = dims_of(nd);
-    drl_conv_choose(&d)->prepare(b->prepared, b->w[0], backward, &d, scratch);
+    const drl_conv_family *kernels = drl_conv_choose(&d);
+    if (!has_norm(nd)) {
+        kernels->prepare(b->prepared, b->w[WEIGHT], backward, &d, scratch);
+    } else if (kernels->prepared(&d) == 0) {
+        scale_weights(b->prepared, nd, b, &d);
+    } else {
+        size_t mark = drl_arena_mark(scratch);
+        drl_real *scaled = drl_arena_take(scratch, weights(&d) * sizeof *scaled);
+        scale_weights(scaled, nd, b, &d);
+        kernels->prepare(b->prepared, scaled, backward, &d, scratch);
+        drl_arena_release(scratch, mark);
+    }
 }
 
 /* The weights as the kernels want them. */
 static const drl_real *kernel_of(const drl_node *nd, const drl_op_bufs *b) {
-    return nd->prepared > 0 ? b->prepared : b->w[0];
+    return nd->prepared > 0 ? b->prepared : b->w[WEIGHT];
 }
 
-/* y = scale (bias + v) + scale (r + conv(x, weight)) */
+/* y = scale (bias + v) + scale (r + conv(x, weight)), or with a norm of that
+ * max(0, slope (scale (bias + v) - mean) + norm_bias + conv(x, slope scale weight)) */
 static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
     size_t C = nd->ys.c;
@@ -40,12 +79,18 @@ static void forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run
     int va = addend_at(nd), ra = residual_at(nd);
     size_t starts = va > 0 ? run->n : 1; /* one an image, or one for all */
     drl_real *restrict start = drl_arena_take(run->scratch, starts * C * sizeof *start);
-    const drl_real *restrict bias = b->w[1];
-    for (size_t n = 0; n < starts; n++)
-        for (size_t c = 0; c < C; c++) start[n * C + c] = scale * (bias[c] + (va > 0 ? b->x[va][n * C + c] : 0));
-    drl_conv_sum sum = {.start = start, .start_step = va > 0 ? C : 0, .residual = ra > 0 ? b->x[ra] : NULL};
+    const drl_real *restrict bias = b->w[BIAS];
+    for (size_t c = 0; c < C; c++) {
+        drl_real f = (drl_real)factor(nd, b, c), shift = 0;
+        if (has_norm(nd)) shift = b->w[NORM_BIAS][c] - f / scale * b->w[NORM_MEAN][c];
+        for (size_t n = 0; n < starts; n++)
+            start[n * C + c] = f * (bias[c] + (va > 0 ? b->x[va][n * C + c] : 0)) + shift;
+    }
+    drl_conv_sum sum = {
+        .start = start, .start_step = va > 0 ? C : 0, .residual = ra > 0 ? b->x[ra] : NULL, .rectified = has_norm(nd)};
     drl_conv_dims d = dims_of(nd);
-    drl_conv_choose(&d)->forward(b->y, b->x[0], kernel_of(nd, b), scale, &sum, &d, run->n, run->scratch);
+    drl_conv_choose(&d)->forward(b->y, b->x[0], kernel_of(nd, b), has_norm(nd) ? 1 : scale, &sum, &d, run->n,
+                                 run->scratch);
 }
 
 static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
@@ -56,10 +101,10 @@ static void backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *ru
     int va = addend_at(nd), ra = residual_at(nd);
 
     const drl_conv_family *kernels = drl_conv_choose(&d);
-    kernels->backward_weight(b->dw[0], b->x[0], b->dy, scale, &d, run->n, run->scratch);
+    kernels->backward_weight(b->dw[WEIGHT], b->x[0], b->dy, scale, &d, run->n, run->scratch);
     if (b->dx[0]) kernels->backward_data(b->dx[0], b->dy, kernel_of(nd, b), scale, b->add[0], &d, run->n, run->scratch);
     /* dv[n] = scale sum over pixels of dy; dbias = sum over n of the same. */
-    drl_real *restrict sum = drl_arena_take(run->scratch, C * sizeof *sum), *restrict dbias = b->dw[1];
+    drl_real *restrict sum = drl_arena_take(run->scratch, C * sizeof *sum), *restrict dbias = b->dw[BIAS];
     for (size_t n = 0; n < run->n; n++) {
         memset(sum, 0, C * sizeof *sum);
         drl_channel_sums(sum, b->dy + n * pixels * C, scale, pixels, C);
@@ -106,12 +151,19 @@ drl_tensor drl_op_conv(drl_graph *g, drl_tensor x, const char *name, const drl_c
     }
     drl_node_param(g, &nd, name, "weight", 4, (size_t[]){c->out, s.c, c->k, c->k}, true, DRL_LAYOUT_HWIO, c->weight);
     drl_node_param(g, &nd, name, "bias", 1, &c->out, true, DRL_LAYOUT_PLAIN, c->bias);
+    if (c->norm) {
+        assert(!drl_graph_config(g)->training && !drl_graph_config(g)->backward && c->residual < 0);
+        drl_node_batch_norm(g, &nd, c->norm, c->out);
+        nd.cfg.mode |= HAS_NORM;
+        nd.cfg.eps = c->norm_eps;
+    }
     nd.xs[0] = s;
     nd.ys = ys;
     drl_conv_dims d = dims_of(&nd);
-    size_t starts = c->channel_add >= 0 ? drl_graph_config(g)->shard : 1;
-    nd.scratch_bytes = drl_conv_choose(&d)->scratch(&d) + starts * c->out * sizeof(drl_real) + 2 * DRL_ALIGN;
+    size_t starts = c->channel_add >= 0 ? drl_graph_config(g)->shard : 1, scaled = c->norm ? weights(&d) : 0;
+    nd.scratch_bytes = drl_conv_choose(&d)->scratch(&d) + (starts * c->out + scaled) * sizeof(drl_real) + 3 * DRL_ALIGN;
     nd.prepared = drl_conv_choose(&d)->prepared(&d);
+    if (nd.prepared == 0) nd.prepared = scaled;
     nd.macs = (double)(ys.h * ys.w * c->out) * (double)(c->k * c->k * s.c);
     return drl_graph_append(g, &nd, ys, name);
 }

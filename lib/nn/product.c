@@ -58,6 +58,7 @@ static void finish_channels(const drl_result *res, size_t at, size_t first, cons
         drl_real *y = res->y + at + c, a = sums[c];
         if (res->how == RESIDUAL) a += res->residual[at + c];
         *y = res->alpha * a + (res->how == WRITE ? 0 : res->how == ADD ? *y : res->start[first + c]);
+        if (res->how == RECTIFIED && *y < 0) *y = 0;
     }
 }
 

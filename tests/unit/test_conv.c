@@ -59,9 +59,10 @@ static void close_problem(problem *p) {
     drl_arena_free(&p->scratch);
 }
 
-/* The result and what lies behind it, relative to the largest of the wanted numbers; scratch is given back. */
+/* The result and what lies behind it, relative to the largest of the wanted numbers (which may all be rectified to 0);
+ * scratch is given back. */
 static void compare(const problem *p, size_t size, const char *what, double alpha, bool add) {
-    double largest = 0, worst = 0;
+    double largest = 1e-3, worst = 0;
     for (size_t i = 0; i < size; i++) largest = fmax(largest, fabs((double)p->want[i]));
     for (size_t i = 0; i < size; i++) {
         double err = fabs((double)p->out[i] - (double)p->want[i]) / largest;
@@ -89,8 +90,10 @@ static const drl_real *kernel_of(problem *p, bool backward) {
 static void check_kernel(const drl_conv_family *k, const drl_conv_dims *d, size_t n, drl_real alpha, bool add) {
     problem p;
     open_problem(&p, k, d, n);
-    for (int variant = 0; variant < 4; variant++) { /* start shared or of each image, residual or none */
-        drl_conv_sum sum = {p.start, variant / 2 ? p.y : NULL, variant % 2 ? d->cout : 0};
+    for (int variant = 0; variant < 6; variant++) { /* start shared or of each image; plain, residual, rectified */
+        drl_conv_sum sum = {.start = p.start, .start_step = variant % 2 ? d->cout : 0};
+        if (variant / 2 == 1) sum.residual = p.y;
+        sum.rectified = variant / 2 == 2;
         restart(&p, p.y_size);
         memset(p.out, 0xff, p.y_size * sizeof *p.out); /* NaN must not shine through */
         k->forward(p.out, p.x, kernel_of(&p, false), alpha, &sum, d, n, &p.scratch);
@@ -193,7 +196,7 @@ static void test_shift(void **state) {
     drl_conv_dims d;
     assert_true(dims_of(&d, &kinds[2], 4, 3, 1, 1));
     drl_real x[12], y[12], w[9] = {0}, start = 5;
-    drl_conv_sum sum = {&start, NULL, 0};
+    drl_conv_sum sum = {.start = &start};
     for (int i = 0; i < 12; i++) x[i] = (drl_real)(i + 1);
     w[0 * 3 + 1] = 1; /* ky = 0, kx = 1: the pixel above */
     drl_conv_forward_ref(y, x, w, 2, &sum, &d, 1);

@@ -53,6 +53,8 @@ drl_shape drl_graph_shape(const drl_graph *g, drl_tensor t);
 /* Names a tensor (for drl_graph_find); a block's name replaces that of the op it ends with. Returns t. */
 drl_tensor drl_graph_name(drl_graph *g, drl_tensor t, const char *name);
 drl_tensor drl_graph_find(const drl_graph *g, const char *name);
+/* Whether constants may be folded into weights: nothing is learned, and nobody looks at what is in between. */
+bool drl_graph_folds(const drl_graph *g);
 /* Makes a tensor's value readable after a run. */
 void drl_graph_output(drl_graph *g, drl_tensor t);
 /* A scalar per image, (n, 1, 1, 1): the objective is the sum over roots of weight * mean over the batch. */

@@ -17,11 +17,16 @@ typedef struct drl_conv_cfg {
     drl_tensor channel_add; /* v (n, 1, 1, out) added at every pixel of image n, or -1                               */
     drl_tensor residual;    /* r, of the output's shape, added, or -1                                                */
     double scale;           /* of the whole sum; 0 means 1                                                           */
+    const char *norm;       /* batch norm and rectifier that follow, folded into the weights (see below), or NULL    */
+    double norm_eps;
 } drl_conv_cfg;
 
 /* y[n,i,j,o] = scale ( sum_{a,b,c} weight[o,c,a,b] x[n, i s + a - p, j s + b - p, c] + bias[o] + v[n,o] + r[n,i,j,o] )
  * with zeros outside the image. weight (out, c, k, k), bias (out). Output side: floor((h + total padding - k) / s) + 1.
- */
+ *
+ * With `norm`, in graphs that neither train nor keep gradients:  max(0, batch norm NORM by its running values of y),
+ * the parameters being those of drl_op_batch_norm. Its slope goes into the weights when a run begins, its bias into
+ * what the sum starts from. No residual then. */
 drl_tensor drl_op_conv(drl_graph *g, drl_tensor x, const char *name, const drl_conv_cfg *cfg);
 
 /* y = x weight^T + bias on the last axis: (n, h, w, c) -> (n, h, w, out). weight (out, c), bias (out). */
