@@ -4,7 +4,10 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "cache.h"
+#include "drl/file.h"
 #include "drl/mem.h"
 #include "source.h"
 
@@ -34,7 +37,10 @@ static void images_free(drl_images *im) {
 
 void drl_dataset_free(drl_dataset *ds) {
     if (!ds) return;
-    for (int s = 0; s < DRL_SPLITS; s++) images_free(&ds->split[s]);
+    if (ds->mapping)
+        munmap(ds->mapping, ds->mapping_size);
+    else
+        for (int s = 0; s < DRL_SPLITS; s++) images_free(&ds->split[s]);
     drl_free(ds);
 }
 
@@ -55,8 +61,12 @@ static void measure(drl_dataset *ds) {
             square += (double)count[c][v] * (d * d);
         }
         ds->std[c] = square > 0 ? sqrt(square / (double)pixels) : 1;
-        for (int v = 0; v < 256; v++) ds->normalised[c][v] = (drl_real)((v / 255.0 - ds->mean[c]) / ds->std[c]);
     }
+}
+
+static void tabulate(drl_dataset *ds) {
+    for (size_t c = 0; c < ds->split[DRL_SPLIT_TRAIN].c; c++)
+        for (int v = 0; v < 256; v++) ds->normalised[c][v] = (drl_real)((v / 255.0 - ds->mean[c]) / ds->std[c]);
 }
 
 /* What no experiment can use, whatever the source: no images, one class, images of a single row or column. */
@@ -89,6 +99,20 @@ static drl_status complete(drl_dataset_cfg *cfg, drl_err *err) {
     return DRL_OK;
 }
 
+/* From the cache where it has the dataset; else from the source, and then into the cache. */
+static drl_status fill(drl_dataset *ds, const drl_source *source, const drl_dataset_cfg *cfg, drl_err *err) {
+    char dir[DRL_PATH_MAX], sha256[65];
+    bool cache = source->identify && drl_cache_dir(dir, sizeof dir, cfg);
+    drl_status st = cache ? source->identify(sha256, cfg, err) : DRL_OK;
+    if (st != DRL_OK || (cache && drl_cache_load(ds, sha256, cfg))) return st;
+    if ((st = source->open(ds, cfg, err)) != DRL_OK || (st = check(ds, err)) != DRL_OK) return st;
+    measure(ds);
+    drl_err unwritable;
+    if (cache && drl_cache_store(ds, cfg, &unwritable) != DRL_OK)
+        snprintf(ds->cache_note, sizeof ds->cache_note, "%.255s", unwritable.message);
+    return DRL_OK;
+}
+
 drl_status drl_dataset_open(drl_dataset **out, const drl_dataset_cfg *given, drl_err *err) {
     *out = NULL;
     drl_dataset_cfg cfg = *given;
@@ -99,14 +123,13 @@ drl_status drl_dataset_open(drl_dataset **out, const drl_dataset_cfg *given, drl
     if (st == DRL_OK) st = drl_alloc(&ds, 1, sizeof *ds, "dataset", err);
     if (st == DRL_OK) {
         snprintf(ds->name, sizeof ds->name, "%s", cfg.name);
-        st = source->open(ds, &cfg, err);
+        st = fill(ds, source, &cfg, err);
     }
-    if (st == DRL_OK) st = check(ds, err);
     if (st != DRL_OK) {
         drl_dataset_free(ds);
         return drl_err_context(err, st, "%.200s", cfg.name);
     }
-    measure(ds);
+    tabulate(ds);
     *out = ds;
     return DRL_OK;
 }
