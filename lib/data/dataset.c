@@ -85,7 +85,7 @@ static drl_status check(const drl_dataset *ds, drl_err *err) {
     size_t same = 1;
     while (same < train->n && train->labels[same] == train->labels[0]) same++;
     if (ds->classes < 2 || same == train->n)
-        return drl_fail(err, DRL_ERR_SHAPE, "all %zu training images are of one class (%s): want at least two",
+        return drl_fail(err, DRL_ERR_SHAPE, "all %zu training images are of one class (%s): want at least two classes",
                         train->n, ds->class_names[train->labels[0]]);
     return DRL_OK;
 }

@@ -1,8 +1,10 @@
 /* Published sizes and digests (published.h), as recorded by TensorFlow Datasets, which fetches the same files. */
 #include "published.h"
 
-#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "cache.h"
 
 #define TRAIN_IMAGES "train-images-idx3-ubyte.gz"
 #define TRAIN_LABELS "train-labels-idx1-ubyte.gz"
@@ -45,4 +47,14 @@ drl_status drl_published_check(const char *dataset, const char *file, uint64_t s
                             p->sha256);
     }
     return DRL_OK;
+}
+
+drl_status drl_identify_published(char sha256[65], const char *dataset, const char *path, const drl_dataset_cfg *cfg,
+                                  drl_err *err) {
+    const char *slash = strrchr(path, '/');
+    struct stat info;
+    drl_status st = drl_identify_file(sha256, path, cfg, err);
+    if (st != DRL_OK || stat(path, &info) != 0) return st;
+    st = drl_published_check(dataset, slash ? slash + 1 : path, (uint64_t)info.st_size, sha256, err);
+    return st == DRL_OK ? st : drl_err_context(err, st, "%s", path);
 }

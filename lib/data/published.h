@@ -4,8 +4,7 @@
 
 #include <stdint.h>
 
-#include "drl/err.h"
-#include "drl/real.h"
+#include "drl/data.h"
 
 typedef struct drl_published {
     const char *dataset; /* also the directory below the data directory that it is kept in */
@@ -20,5 +19,9 @@ const drl_published *drl_published_list(size_t *n);
  * another digest, is damaged or altered, and one that is published as another dataset is misplaced: both are refused
  * with ERR_FORMAT. A file of any other size is nobody's: its own checks have to do. The message does not name it. */
 drl_status drl_published_check(const char *dataset, const char *file, uint64_t size, const char *sha256, drl_err *err);
+
+/* sha256 = digest of a file of this dataset (cache.h, drl_identify_file), refused as above; the message names it. */
+drl_status drl_identify_published(char sha256[65], const char *dataset, const char *path, const drl_dataset_cfg *cfg,
+                                  drl_err *err);
 
 #endif

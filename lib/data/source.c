@@ -5,10 +5,25 @@
 #include <string.h>
 
 /* X(name, open, identify, help) */
+#define EMNIST(X, split)                                                                                               \
+    X("emnist-" split, drl_source_idx, drl_identify_idx, "IDX files, or gzip.zip, below emnist/ in the data directory")
 #define SOURCES(X)                                                                                                     \
-    X("fashion-mnist", drl_source_fashion_mnist, NULL,                                                                 \
-      "IDX files in the data directory, $DRL_DATA_DIR or " DRL_FASHION_MNIST_SYSTEM_DIR                                \
-      " (apt-get install dataset-fashion-mnist)")                                                                      \
+    X("fashion-mnist", drl_source_idx, drl_identify_idx,                                                               \
+      "IDX files, plain or .gz, or an archive of them, in the data directory or fashion-mnist/ below it, or "          \
+      "in " DRL_FASHION_MNIST_SYSTEM_DIR " (apt-get install dataset-fashion-mnist)")                                   \
+    X("mnist", drl_source_idx, drl_identify_idx,                                                                       \
+      "IDX files, or an archive of them, in mnist/ below the data directory")                                          \
+    X("kmnist", drl_source_idx, drl_identify_idx, "the same in kmnist/")                                               \
+    EMNIST(X, "balanced")                                                                                              \
+    EMNIST(X, "byclass")                                                                                               \
+    EMNIST(X, "bymerge")                                                                                               \
+    EMNIST(X, "digits")                                                                                                \
+    EMNIST(X, "letters")                                                                                               \
+    EMNIST(X, "mnist")                                                                                                 \
+    X("cifar10", drl_source_cifar, drl_identify_cifar,                                                                 \
+      "cifar-10-binary.tar.gz in the data directory or cifar10/ below it")                                             \
+    X("cifar100", drl_source_cifar, drl_identify_cifar,                                                                \
+      "cifar-100-binary.tar.gz in the data directory or cifar100/ below it")                                           \
     X("synthetic:factors", drl_source_synthetic_factors, NULL,                                                         \
       "drawn: colour images with known factors, no files needed")                                                      \
     X("synthetic:shapes-grey", drl_source_synthetic_grey, NULL, "drawn: the same with one channel")

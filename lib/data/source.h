@@ -23,15 +23,12 @@ drl_status drl_source_unknown(const char *name, drl_err *err);
 /* What follows the prefix in a name; NULL where the name's source is not a prefix. */
 const char *drl_source_path(const char *name);
 
-drl_source_fn drl_source_fashion_mnist, drl_source_synthetic_factors, drl_source_synthetic_grey;
+drl_source_fn drl_source_idx, drl_source_cifar, drl_source_synthetic_factors, drl_source_synthetic_grey;
+drl_identify_fn drl_identify_idx, drl_identify_cifar;
 
 #define DRL_FASHION_MNIST_SYSTEM_DIR "/usr/share/datasets/fashion-mnist"
 
 /* Allocates the split's zeroed pixels, labels and `factors` factors; ERR_LIMIT beyond 2^32 - 1 images or 16 GiB. */
 drl_status drl_images_alloc(drl_images *im, size_t n, size_t h, size_t w, size_t c, size_t factors, drl_err *err);
-
-/* dir (size bytes) = the first of n directories that holds a file of Fashion-MNIST. NULL entries are passed over. Where
- * there is none the message lists them all and says how to get the data. */
-drl_status drl_fashion_mnist_find(char *dir, size_t size, const char *const *dirs, size_t n, drl_err *err);
 
 #endif

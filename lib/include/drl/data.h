@@ -30,7 +30,7 @@ typedef struct drl_dataset {
     char sha256[65]; /* of the source files' bytes (synthetic: of the generator's parameters), in hexadecimal   */
     size_t classes;
     char class_names[256][32];
-    size_t factors; /* synthetic datasets: number of known factors; 0 otherwise                                  */
+    size_t factors; /* number of other things known of each image: synthetic datasets, CIFAR-100's superclass       */
     char factor_names[DRL_MAX_FACTORS][32];
     size_t factor_classes[DRL_MAX_FACTORS];
     drl_images split[DRL_SPLITS];
