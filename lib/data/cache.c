@@ -20,7 +20,6 @@
 #define MAGIC       "drlcache"
 #define VERSION     1 /* raise it when the format changes, or what any reader makes of the same bytes */
 #define BYTE_ORDER  0x01020304u
-#define DATA_OFFSET ((size_t)12288) /* of the data in the file: whole pages */
 #define LEAST_BYTES ((size_t)4 << 20)
 
 typedef struct header {
@@ -31,9 +30,9 @@ typedef struct header {
     uint64_t classes, factors, factor_classes[DRL_MAX_FACTORS], skipped;
     uint64_t n[DRL_SPLITS], h[DRL_SPLITS], w[DRL_SPLITS], c[DRL_SPLITS];
     double mean[DRL_MAX_CHANNELS], std[DRL_MAX_CHANNELS];
-    uint64_t data_hash, header_hash; /* the second, which is last, of all before it */
+    uint64_t data_hash, header_hash; /* of all behind the header; of all in it before this */
 } header;
-static_assert(sizeof(header) <= DATA_OFFSET, "the header has to fit its place");
+#define DATA_OFFSET ((sizeof(header) + DRL_ALIGN - 1) / DRL_ALIGN * DRL_ALIGN) /* of the data in the file */
 
 /* The arrays of a dataset in the order of the file. */
 enum { ARRAYS = DRL_SPLITS * (2 + DRL_MAX_FACTORS) };
@@ -159,7 +158,7 @@ bool drl_cache_load(drl_dataset *ds, const char *source_sha256, const drl_datase
     map = mmap(NULL, l.total, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
     if (map == MAP_FAILED) goto done;
     uint8_t *base = map;
-    ok = XXH3_64bits(base + DATA_OFFSET, l.total - DATA_OFFSET) == h.data_hash && attach(found, &l, base);
+    ok = XXH3_64bits(base + sizeof h, l.total - sizeof h) == h.data_hash && attach(found, &l, base);
     if (!ok) goto done;
     memcpy(found->name, ds->name, sizeof found->name);
     found->cached = true;
@@ -195,9 +194,10 @@ static void fill_header(header *h, const drl_dataset *ds, const char *key) {
     }
 }
 
-/* Hands every byte behind the header's place to take(), in the order of the file. */
+/* Hands every byte behind the header to take(), in the order of the file. */
 static void each_block(const layout *l, void (*take)(void *to, const void *bytes, size_t size), void *to) {
     static const uint8_t zeros[DRL_ALIGN];
+    take(to, zeros, DATA_OFFSET - sizeof(header));
     for (size_t a = 0; a < l->count; a++) {
         size_t end = a + 1 < l->count ? l->offset[a + 1] : l->total;
         take(to, l->array[a], l->bytes[a]);
@@ -219,28 +219,24 @@ drl_status drl_cache_store(const drl_dataset *ds, const drl_dataset_cfg *cfg, dr
     if (!drl_cache_dir(dir, sizeof dir, cfg) || !plan(&l, ds) || l.total < LEAST_BYTES) return DRL_OK;
     key_of(key, ds->sha256, cfg);
     if (!path_of(path, sizeof path, key, cfg)) return drl_fail(err, DRL_ERR_CONFIG, "%.200s: path too long", dir);
-    header *h = NULL;
-    drl_new_file file;
-    drl_status st = drl_alloc(&h, 1, DATA_OFFSET, "cache header", err);
-    if (st == DRL_OK) st = drl_make_dirs(dir, err);
-    if (st != DRL_OK) goto done;
+    drl_status st = drl_make_dirs(dir, err);
+    if (st != DRL_OK) return st;
     drl_temporary_sweep(dir);
     XXH3_state_t *state = XXH3_createState();
     if (!state || XXH3_64bits_reset(state) != XXH_OK) {
         XXH3_freeState(state);
-        st = drl_fail(err, DRL_ERR_MEMORY, "cannot compute the hash of a cache");
-        goto done;
+        return drl_fail(err, DRL_ERR_MEMORY, "cannot compute the hash of a cache");
     }
     each_block(&l, take_hash, state);
-    fill_header(h, ds, key);
-    h->data_hash = XXH3_64bits_digest(state);
-    h->header_hash = header_hash(h);
+    header h;
+    memset(&h, 0, sizeof h); /* what lies between its members is hashed and written too */
+    fill_header(&h, ds, key);
+    h.data_hash = XXH3_64bits_digest(state);
+    h.header_hash = header_hash(&h);
     XXH3_freeState(state);
-    if ((st = drl_new_file_open(&file, path, err)) != DRL_OK) goto done;
-    take_file(file.f, h, DATA_OFFSET);
+    drl_new_file file;
+    if ((st = drl_new_file_open(&file, path, err)) != DRL_OK) return st;
+    take_file(file.f, &h, sizeof h);
     each_block(&l, take_file, file.f);
-    st = drl_new_file_commit(&file, err);
-done:
-    drl_free(h);
-    return st;
+    return drl_new_file_commit(&file, err);
 }
