@@ -135,6 +135,50 @@ static void test_zip_and_7z(void **state) {
     free(bytes);
 }
 
+/* The compressed stream goes on far behind the end mark of the tar, where a reader of the tar has no reason to look:
+ * its last block is verified all the same. */
+static void test_ends(void **state) {
+    (void)state;
+    static uint8_t padded[300000];
+    static buffer packed;
+    static const char *const files[] = {"end.tar.zst", "end.tar.xz", "end.tar.bz2"};
+    size_t size, named, same;
+    drl_err err;
+    make_contents();
+    uint8_t *tar = archive_make(&size, "x.tar", entries, 2);
+    memcpy(padded, tar, size);
+    for (size_t i = size; i < sizeof padded; i++) padded[i] = (uint8_t)(i % 64 ? 0 : i * i / 4096);
+    free(tar);
+    for (int k = 0; k < 3; k++) {
+        packed.size = 0;
+        if (k == 0) {
+            zstd_append(&packed, padded, sizeof padded, true);
+        } else {
+            struct archive *a = archive_write_new();
+            struct archive_entry *e = archive_entry_new();
+            archive_write_set_format_raw(a);
+            k == 1 ? archive_write_add_filter_xz(a) : archive_write_add_filter_bzip2(a);
+            archive_write_set_bytes_in_last_block(a, 1);
+            archive_write_open_memory(a, packed.bytes, sizeof packed.bytes, &packed.size);
+            archive_entry_set_filetype(e, AE_IFREG);
+            assert_int_equal(archive_write_header(a, e), ARCHIVE_OK);
+            assert_int_equal(archive_write_data(a, padded, sizeof padded), sizeof padded);
+            archive_entry_free(e);
+            assert_int_equal(archive_write_close(a), ARCHIVE_OK);
+            archive_write_free(a);
+        }
+        files_write(files[k], packed.bytes, packed.size);
+        if (read_all(files[k], &named, &same, &err) != DRL_OK) fail_msg("%s", err.message);
+        assert_int_equal(same, 2);
+        files_write(files[k], packed.bytes, packed.size - 1);
+        assert_refused(read_all(files[k], &named, &same, &err), &err, 0, files[k]);
+        size_t last = packed.size - (k == 1 ? 40 : 3); /* xz: within the block's check or the index */
+        packed.bytes[last] ^= 0x10;
+        files_write(files[k], packed.bytes, packed.size);
+        assert_refused(read_all(files[k], &named, &same, &err), &err, 0, files[k]);
+    }
+}
+
 /* An xz stream that was written without a check. */
 static void test_xz_without_check(void **state) {
     (void)state;
@@ -147,10 +191,8 @@ static void test_xz_without_check(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_zstd),
-        cmocka_unit_test(test_xz_and_bzip2),
-        cmocka_unit_test(test_zip_and_7z),
-        cmocka_unit_test(test_xz_without_check),
+        cmocka_unit_test(test_zstd), cmocka_unit_test(test_xz_and_bzip2),     cmocka_unit_test(test_zip_and_7z),
+        cmocka_unit_test(test_ends), cmocka_unit_test(test_xz_without_check),
     };
     return cmocka_run_group_tests_name("compressed archives", tests, files_make, files_remove);
 }
