@@ -291,9 +291,10 @@ drl_status drl_source_idx(drl_dataset *ds, const drl_dataset_cfg *cfg, drl_err *
     if (st == DRL_OK) st = drl_alloc(&fs, 1, sizeof *fs, "file names", err);
     if (st == DRL_OK) st = p.archive ? read_archive(fs, m, &p, err) : read_directory(fs, m, &p, err);
     name_classes(ds, m->classes);
-    for (int s = 0; s < DRL_SPLITS && st == DRL_OK; s++)
-        st = fill_split(&ds->split[s], fs, s, m, ds->classes, limits[s], cfg->size, hw, err);
-    for (int f = 0; fs && f < FILES; f++) drl_free(fs->bytes[f]);
+    for (int s = 0; s < DRL_SPLITS && fs; s++) {
+        if (st == DRL_OK) st = fill_split(&ds->split[s], fs, s, m, ds->classes, limits[s], cfg->size, hw, err);
+        for (int kind = 0; kind < KINDS; kind++) drl_free(fs->bytes[s * KINDS + kind]);
+    }
     drl_free(fs);
     return st;
 }
