@@ -37,7 +37,7 @@ function(drl_add_library name)
   target_compile_definitions(${name} PRIVATE DRL_VERSION="${PROJECT_VERSION}"
     DRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PUBLIC PkgConfig::OPENBLAS PkgConfig::ARCHIVE PkgConfig::ZLIB PkgConfig::CJSON
-    PkgConfig::INIH PkgConfig::SQLITE PkgConfig::CRYPTO ${LBFGS_LIBRARY} Threads::Threads m)
+    PkgConfig::INIH PkgConfig::SQLITE PkgConfig::CRYPTO PkgConfig::XXHASH PkgConfig::ZSTD ${LBFGS_LIBRARY} Threads::Threads m)
 endfunction()
 
 # drl_add_program(name LIB sources...): a program linked with one of the two libraries.
@@ -48,11 +48,13 @@ function(drl_add_program name lib)
   target_link_libraries(${name} PRIVATE ${lib})
 endfunction()
 
-# drl_add_test(name LABEL command...): a CTest test; exit status 77 means skipped. Under the sanitizers an
-# allocation that is too large fails as it does without them: absurd sizes are among the tests.
+# drl_add_test(name LABEL command...): a CTest test; exit status 77 means skipped. What the suite caches lands in the
+# build tree. Under the sanitizers an allocation that is too large fails as it does without them: absurd sizes are among
+# the tests.
 function(drl_add_test name label)
   add_test(NAME ${name} COMMAND ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77)
+  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77
+    ENVIRONMENT "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache")
   if(CMAKE_C_FLAGS MATCHES "-fsanitize")
     set_tests_properties(${name} PROPERTIES ENVIRONMENT_MODIFICATION
       "ASAN_OPTIONS=path_list_append:allocator_may_return_null=1;TSAN_OPTIONS=path_list_append:allocator_may_return_null=1")

@@ -97,7 +97,9 @@ static drl_status open_all(program *p, drl_err *err) {
                           .train_limit = m->data_train_limit,
                           .test_limit = m->data_test_limit};
     drl_status st = drl_threads_open(&p->team, p->cli.threads, err);
+    dc.team = p->team;
     if (st == DRL_OK) st = drl_dataset_open(&p->data, &dc, err);
+    if (st == DRL_OK && p->data->cache_note[0]) drl_log("the dataset is not cached: %s", p->data->cache_note);
     if (st == DRL_OK && p->data->split[DRL_SPLIT_TRAIN].n < 10)
         st = drl_fail(err, DRL_ERR_CONFIG, "%s: %zu training images are too few to set a tenth apart", m->data_dataset,
                       p->data->split[DRL_SPLIT_TRAIN].n);

@@ -4,28 +4,16 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "cache.h"
+#include "drl/file.h"
 #include "drl/mem.h"
 #include "source.h"
 
 #define DEFAULT_SIZE 32
 #define MAX_SIZE     1024
 #define MAX_PIXELS   ((size_t)16 << 30)
-
-static const struct {
-    const char *name;
-    drl_status (*open)(drl_dataset *ds, const drl_dataset_cfg *cfg, drl_err *err);
-} sources[] = {
-#define SOURCE_ROW(name, function, help) {name, function},
-    DRL_SOURCE_LIST(SOURCE_ROW)
-#undef SOURCE_ROW
-};
-
-const char *drl_dataset_help(void) {
-#define SOURCE_HELP(name, function, help) name ": " help "\n"
-    return DRL_SOURCE_LIST(SOURCE_HELP);
-#undef SOURCE_HELP
-}
 
 drl_status drl_images_alloc(drl_images *im, size_t n, size_t h, size_t w, size_t c, size_t factors, drl_err *err) {
     assert(factors <= DRL_MAX_FACTORS && c <= DRL_MAX_CHANNELS);
@@ -49,7 +37,10 @@ static void images_free(drl_images *im) {
 
 void drl_dataset_free(drl_dataset *ds) {
     if (!ds) return;
-    for (int s = 0; s < DRL_SPLITS; s++) images_free(&ds->split[s]);
+    if (ds->mapping)
+        munmap(ds->mapping, ds->mapping_size);
+    else
+        for (int s = 0; s < DRL_SPLITS; s++) images_free(&ds->split[s]);
     drl_free(ds);
 }
 
@@ -70,40 +61,75 @@ static void measure(drl_dataset *ds) {
             square += (double)count[c][v] * (d * d);
         }
         ds->std[c] = square > 0 ? sqrt(square / (double)pixels) : 1;
-        for (int v = 0; v < 256; v++) ds->normalised[c][v] = (drl_real)((v / 255.0 - ds->mean[c]) / ds->std[c]);
     }
 }
 
-/* The names of all datasets, for the message about an unknown one. */
-static drl_status unknown_name(const char *name, drl_err *err) {
-    char known[256] = "";
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", sources[i].name);
+static void tabulate(drl_dataset *ds) {
+    for (size_t c = 0; c < ds->split[DRL_SPLIT_TRAIN].c; c++)
+        for (int v = 0; v < 256; v++) ds->normalised[c][v] = (drl_real)((v / 255.0 - ds->mean[c]) / ds->std[c]);
+}
+
+/* What no experiment can use, whatever the source: no images, one class, images of a single row or column. */
+static drl_status check(const drl_dataset *ds, drl_err *err) {
+    static const char *const names[DRL_SPLITS] = {"training", "test"};
+    for (int s = 0; s < DRL_SPLITS; s++) {
+        const drl_images *im = &ds->split[s];
+        if (im->n == 0) return drl_fail(err, DRL_ERR_SHAPE, "no %s images", names[s]);
+        if (im->h < 2 || im->w < 2)
+            return drl_fail(err, DRL_ERR_SHAPE, "images of %zu x %zu: want at least 2 x 2 pixels", im->h, im->w);
     }
-    return drl_fail(err, DRL_ERR_CONFIG, "unknown dataset \"%s\": known are %s", name ? name : "", known);
+    const drl_images *train = &ds->split[DRL_SPLIT_TRAIN], *test = &ds->split[DRL_SPLIT_TEST];
+    if (train->h != test->h || train->w != test->w || train->c != test->c)
+        return drl_fail(err, DRL_ERR_SHAPE, "training images are %zu x %zu x %zu, test images %zu x %zu x %zu",
+                        train->h, train->w, train->c, test->h, test->w, test->c);
+    size_t same = 1;
+    while (same < train->n && train->labels[same] == train->labels[0]) same++;
+    if (ds->classes < 2 || same == train->n)
+        return drl_fail(err, DRL_ERR_SHAPE, "all %zu training images are of one class (%s): want at least two classes",
+                        train->n, ds->class_names[train->labels[0]]);
+    return DRL_OK;
+}
+
+/* Has the configuration a size that the source could use? Fills the default in. */
+static drl_status complete(drl_dataset_cfg *cfg, drl_err *err) {
+    if (cfg->size == 0 && !drl_source_path(cfg->name)) cfg->size = DEFAULT_SIZE;
+    if (cfg->size > MAX_SIZE) return drl_fail(err, DRL_ERR_CONFIG, "image size %zu: want 1 .. %d", cfg->size, MAX_SIZE);
+    if (strlen(cfg->name) >= sizeof((drl_dataset *)NULL)->name)
+        return drl_fail(err, DRL_ERR_CONFIG, "the path is too long");
+    return DRL_OK;
+}
+
+/* From the cache where it has the dataset; else from the source, and then into the cache. */
+static drl_status fill(drl_dataset *ds, const drl_source *source, const drl_dataset_cfg *cfg, drl_err *err) {
+    char dir[DRL_PATH_MAX], sha256[65];
+    bool cache = source->identify && drl_cache_dir(dir, sizeof dir, cfg);
+    drl_status st = cache ? source->identify(sha256, cfg, err) : DRL_OK;
+    if (st != DRL_OK || (cache && drl_cache_load(ds, sha256, cfg))) return st;
+    if ((st = source->open(ds, cfg, err)) != DRL_OK || (st = check(ds, err)) != DRL_OK) return st;
+    measure(ds);
+    drl_err unwritable;
+    if (cache && drl_cache_store(ds, cfg, &unwritable) != DRL_OK)
+        snprintf(ds->cache_note, sizeof ds->cache_note, "%.255s", unwritable.message);
+    return DRL_OK;
 }
 
 drl_status drl_dataset_open(drl_dataset **out, const drl_dataset_cfg *given, drl_err *err) {
     *out = NULL;
-    size_t s = 0, known = sizeof sources / sizeof *sources;
-    while (s < known && !(given->name && strcmp(given->name, sources[s].name) == 0)) s++;
-    if (s == known) return unknown_name(given->name, err);
     drl_dataset_cfg cfg = *given;
-    if (cfg.size == 0) cfg.size = DEFAULT_SIZE;
+    const drl_source *source = drl_source_find(cfg.name);
+    if (!source) return drl_source_unknown(cfg.name, err);
     drl_dataset *ds = NULL;
-    drl_status st = DRL_OK;
-    if (cfg.size > MAX_SIZE) st = drl_fail(err, DRL_ERR_CONFIG, "image size %zu: want 1 .. %d", cfg.size, MAX_SIZE);
+    drl_status st = complete(&cfg, err);
     if (st == DRL_OK) st = drl_alloc(&ds, 1, sizeof *ds, "dataset", err);
     if (st == DRL_OK) {
         snprintf(ds->name, sizeof ds->name, "%s", cfg.name);
-        st = sources[s].open(ds, &cfg, err);
+        st = fill(ds, source, &cfg, err);
     }
     if (st != DRL_OK) {
         drl_dataset_free(ds);
-        return drl_err_context(err, st, "%s", cfg.name);
+        return drl_err_context(err, st, "%.200s", cfg.name);
     }
-    measure(ds);
+    tabulate(ds);
     *out = ds;
     return DRL_OK;
 }

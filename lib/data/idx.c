@@ -38,7 +38,7 @@ drl_status drl_idx_parse_images(drl_idx_images *images, const uint8_t *bytes, si
     return DRL_OK;
 }
 
-drl_status drl_idx_parse_labels(drl_idx_labels *labels, const uint8_t *bytes, size_t size, size_t classes,
+drl_status drl_idx_parse_labels(drl_idx_labels *labels, const uint8_t *bytes, size_t size, size_t first, size_t classes,
                                 drl_err *err) {
     enum { HEADER = 8 };
     drl_status st = check_header(bytes, size, MAGIC_LABELS, HEADER, err);
@@ -48,9 +48,9 @@ drl_status drl_idx_parse_labels(drl_idx_labels *labels, const uint8_t *bytes, si
     if (n != size - HEADER)
         return drl_fail(err, DRL_ERR_FORMAT, "claims %zu labels, but %zu bytes follow the header", n, size - HEADER);
     for (size_t i = 0; i < n; i++)
-        if (bytes[HEADER + i] >= classes)
-            return drl_fail(err, DRL_ERR_FORMAT, "label %zu is %u, want 0 .. %zu", i, (unsigned)bytes[HEADER + i],
-                            classes - 1);
+        if (bytes[HEADER + i] < first || bytes[HEADER + i] - first >= classes)
+            return drl_fail(err, DRL_ERR_FORMAT, "label %zu is %u, want %zu .. %zu", i, (unsigned)bytes[HEADER + i],
+                            first, first + classes - 1);
     *labels = (drl_idx_labels){n, bytes + HEADER};
     return DRL_OK;
 }

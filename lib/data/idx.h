@@ -18,12 +18,12 @@ typedef struct drl_idx_images {
 } drl_idx_images;
 
 typedef struct drl_idx_labels {
-    size_t n;              /* at least 1          */
-    const uint8_t *labels; /* (n) in [0, classes) */
+    size_t n;              /* at least 1                      */
+    const uint8_t *labels; /* (n) in [first, first + classes) */
 } drl_idx_labels;
 
 drl_status drl_idx_parse_images(drl_idx_images *images, const uint8_t *bytes, size_t size, drl_err *err);
-drl_status drl_idx_parse_labels(drl_idx_labels *labels, const uint8_t *bytes, size_t size, size_t classes,
+drl_status drl_idx_parse_labels(drl_idx_labels *labels, const uint8_t *bytes, size_t size, size_t first, size_t classes,
                                 drl_err *err);
 
 #endif

@@ -109,7 +109,7 @@ drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_d
     drl_status st = drl_model_open(m, cfg, data, seed, team, err);
     if (st != DRL_OK) return st;
     char dir[4096], dataset[64];
-    snprintf(dataset, sizeof dataset, "%s", data->name);
+    snprintf(dataset, sizeof dataset, "%.63s", data->name);
     for (char *c = dataset; *c; c++)
         if (*c == ':' || *c == '/') *c = '-';
     snprintf(dir, sizeof dir, "%s/models/%s-%s-%.12s", out, (*m)->method->name, dataset, (*m)->key);

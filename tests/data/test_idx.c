@@ -33,20 +33,29 @@ static void test_labels(void **state) {
     drl_idx_labels labels;
     drl_err err;
     idx_labels(&file, 20, 10);
-    assert_int_equal(drl_idx_parse_labels(&labels, file.bytes, file.size, 10, &err), DRL_OK);
+    assert_int_equal(drl_idx_parse_labels(&labels, file.bytes, file.size, 0, 10, &err), DRL_OK);
     assert_int_equal(labels.n, 20);
     assert_ptr_equal(labels.labels, file.bytes + 8);
     for (size_t n = 0; n < file.size; n++)
-        assert_refused(drl_idx_parse_labels(&labels, file.bytes, n, 10, &err), &err, 0, n < 8 ? "header" : "claims 20");
-    assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size + 1, 10, &err), &err, 0, "21 bytes follow");
+        assert_refused(drl_idx_parse_labels(&labels, file.bytes, n, 0, 10, &err), &err, 0,
+                       n < 8 ? "header" : "claims 20");
+    assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size + 1, 0, 10, &err), &err, 0, "21 bytes follow");
     for (size_t i = 0; i < 8; i++) {
         file.bytes[i] ^= 0x04;
-        assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size, 10, &err), &err, 0, "");
+        assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size, 0, 10, &err), &err, 0, "");
         file.bytes[i] ^= 0x04;
     }
-    assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size, 9, &err), &err, 0, "label 9 is 9, want 0 .. 8");
+    assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size, 0, 9, &err), &err, 0,
+                   "label 9 is 9, want 0 .. 8");
+    /* Classes that count from 1, as EMNIST's letters do. */
+    assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size, 1, 10, &err), &err, 0,
+                   "label 0 is 0, want 1 .. 10");
+    for (size_t i = 0; i < 20; i++) file.bytes[8 + i]++;
+    assert_int_equal(drl_idx_parse_labels(&labels, file.bytes, file.size, 1, 10, &err), DRL_OK);
+    assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size, 1, 9, &err), &err, 0,
+                   "label 9 is 10, want 1 .. 9");
     file.bytes[8 + 13] = 200;
-    assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size, 10, &err), &err, 0, "label 13 is 200");
+    assert_refused(drl_idx_parse_labels(&labels, file.bytes, file.size, 1, 10, &err), &err, 0, "label 13 is 200");
 }
 
 static void test_magic(void **state) {
@@ -60,7 +69,7 @@ static void test_magic(void **state) {
     st = drl_idx_parse_images(&im, file.bytes, 4, &err);
     assert_refused(st, &err, 0, "got 0x00000801");
     idx_images(&file, 2, 2, 2);
-    st = drl_idx_parse_labels(&labels, file.bytes, file.size, 10, &err);
+    st = drl_idx_parse_labels(&labels, file.bytes, file.size, 0, 10, &err);
     assert_refused(st, &err, 0, "want 0x00000801 (IDX labels), got 0x00000803 (IDX images)");
     st = drl_idx_parse_images(&im, (const uint8_t *)"<!DOCTYPE html>..", 17, &err);
     assert_refused(st, &err, 0, "got 0x3c21444f");
@@ -89,7 +98,7 @@ static void test_claims(void **state) {
     drl_idx_labels labels;
     file.size = 0;
     put_be32(&file, 0x801), put_be32(&file, 0);
-    assert_refused(drl_idx_parse_labels(&labels, file.bytes, 8, 10, &err), &err, 0, "no labels");
+    assert_refused(drl_idx_parse_labels(&labels, file.bytes, 8, 0, 10, &err), &err, 0, "no labels");
 }
 
 int main(void) {

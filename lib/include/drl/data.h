@@ -10,6 +10,7 @@
 
 #include "drl/err.h"
 #include "drl/real.h"
+#include "drl/threads.h"
 
 #define DRL_MAX_CHANNELS 4
 #define DRL_MAX_FACTORS  8
@@ -25,11 +26,11 @@ typedef struct drl_images {
 } drl_images;
 
 typedef struct drl_dataset {
-    char name[64];
+    char name[1024]; /* as configured: one of the names below, a path included                                   */
     char sha256[65]; /* of the source files' bytes (synthetic: of the generator's parameters), in hexadecimal   */
     size_t classes;
     char class_names[256][32];
-    size_t factors; /* synthetic datasets: number of known factors; 0 otherwise                                  */
+    size_t factors; /* number of other things known of each image: synthetic datasets, CIFAR-100's superclass       */
     char factor_names[DRL_MAX_FACTORS][32];
     size_t factor_classes[DRL_MAX_FACTORS];
     drl_images split[DRL_SPLITS];
@@ -37,23 +38,38 @@ typedef struct drl_dataset {
     double mean[DRL_MAX_CHANNELS], std[DRL_MAX_CHANNELS];
     /* (value / 255 - mean[c]) / std[c] for every byte value: what drl_batch_images looks up. */
     drl_real normalised[DRL_MAX_CHANNELS][256];
+    size_t skipped;       /* pictures left out because of skip_bad                                               */
+    bool cached;          /* came from the cache: pixels, labels and factors lie in `mapping`, read-only         */
+    char cache_note[256]; /* why the decoded dataset could not be cached, which is no error; "" otherwise        */
+    void *mapping;        /* of the cache file; NULL where the arrays were allocated                             */
+    size_t mapping_size;
 } drl_dataset;
+
+typedef enum drl_resize { DRL_RESIZE_AREA, DRL_RESIZE_BICUBIC } drl_resize;
 
 typedef struct drl_dataset_cfg {
     const char *name;     /* one that drl_dataset_help lists                                                      */
-    const char *data_dir; /* where IDX files are looked for first (has to exist); NULL: the default places only   */
+    const char *data_dir; /* where files are looked for first (has to exist); NULL: the default places only       */
     size_t size;          /* side of the square images wanted: smaller sources are zero-padded evenly on all
-                             sides (28 -> 32: 2 each), synthetic ones are drawn at it; 0: 32                     */
+                             sides (28 -> 32: 2 each), synthetic ones are drawn at it, pictures of folder: and npz:
+                             are resized to it; 0: 32, of folder: and npz: their own size if all agree           */
     size_t train_limit, test_limit; /* at most so many images of a split, the first ones; 0: all (synthetic:
                                        4096 and 1024)                                                            */
-    uint64_t seed; /* synthetic datasets only                                                             */
+    uint64_t seed;         /* synthetic datasets, and the split of a folder that has none                         */
+    drl_resize resize;     /* how folder: and npz: pictures of another size become size x size, after a centred
+                              square crop                                                                        */
+    bool skip_bad;         /* folder: corrupt pictures are skipped and counted instead of refused                 */
+    const char *cache_dir; /* decoded datasets are cached here; NULL: $XDG_CACHE_HOME/drl or ~/.cache/drl; "": not */
+    drl_threads *team;     /* lent; NULL: this thread alone                                                       */
 } drl_dataset_cfg;
 
 /* Reads or draws a dataset. The caller owns *ds and frees it with drl_dataset_free. A source that is missing,
  * truncated, of the wrong magic, with dimensions that do not match its size, or with a label out of range is refused
- * with one line that names file and member, and nothing is left allocated. Fashion-MNIST is looked for in data_dir,
- * data_dir/fashion-mnist, $DRL_DATA_DIR, $DRL_DATA_DIR/fashion-mnist and the place of Debian's package, instead of
- * which $DRL_SYSTEM_DATA_DIR may name another. */
+ * with one line that names file and member, and nothing is left allocated; so is a dataset without images, of one
+ * class only, or with images of a single row or column. Files are looked for in data_dir, $DRL_DATA_DIR,
+ * $XDG_DATA_HOME/drl (~/.local/share/drl) and ./data, and there in the directory of the dataset's name; Fashion-MNIST
+ * also in the place of Debian's package, instead of which $DRL_SYSTEM_DATA_DIR may name another. A cache never changes
+ * a dataset, only the time it takes to open. */
 drl_status drl_dataset_open(drl_dataset **ds, const drl_dataset_cfg *cfg, drl_err *err);
 void drl_dataset_free(drl_dataset *ds);
 

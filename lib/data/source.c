@@ -1,0 +1,67 @@
+/* The table of sources (source.h). */
+#include "source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* X(name, open, identify, help) */
+#define EMNIST(X, split)                                                                                               \
+    X("emnist-" split, drl_source_idx, drl_identify_idx, "IDX files, or gzip.zip, below emnist/ in the data directory")
+#define SOURCES(X)                                                                                                     \
+    X("fashion-mnist", drl_source_idx, drl_identify_idx,                                                               \
+      "IDX files, plain or .gz, or an archive of them, in the data directory or fashion-mnist/ below it, or "          \
+      "in " DRL_FASHION_MNIST_SYSTEM_DIR " (apt-get install dataset-fashion-mnist)")                                   \
+    X("mnist", drl_source_idx, drl_identify_idx,                                                                       \
+      "IDX files, or an archive of them, in mnist/ below the data directory")                                          \
+    X("kmnist", drl_source_idx, drl_identify_idx, "the same in kmnist/")                                               \
+    EMNIST(X, "balanced")                                                                                              \
+    EMNIST(X, "byclass")                                                                                               \
+    EMNIST(X, "bymerge")                                                                                               \
+    EMNIST(X, "digits")                                                                                                \
+    EMNIST(X, "letters")                                                                                               \
+    EMNIST(X, "mnist")                                                                                                 \
+    X("cifar10", drl_source_cifar, drl_identify_cifar,                                                                 \
+      "cifar-10-binary.tar.gz in the data directory or cifar10/ below it")                                             \
+    X("cifar100", drl_source_cifar, drl_identify_cifar,                                                                \
+      "cifar-100-binary.tar.gz in the data directory or cifar100/ below it")                                           \
+    X("synthetic:factors", drl_source_synthetic_factors, NULL,                                                         \
+      "drawn: colour images with known factors, no files needed")                                                      \
+    X("synthetic:shapes-grey", drl_source_synthetic_grey, NULL, "drawn: the same with one channel")
+
+#define ROW(name, open, identify, help)  {name, open, identify, help},
+#define LINE(name, open, identify, help) name ": " help "\n"
+static const drl_source sources[] = {SOURCES(ROW)};
+static const char help_text[] = SOURCES(LINE);
+enum { N_SOURCES = sizeof sources / sizeof *sources };
+
+const char *drl_dataset_help(void) {
+    return help_text;
+}
+
+static bool is_prefix(const char *name) {
+    return name[strlen(name) - 1] == ':';
+}
+
+const drl_source *drl_source_find(const char *name) {
+    for (const drl_source *s = sources; name && s < sources + N_SOURCES; s++) {
+        size_t length = strlen(s->name);
+        if (is_prefix(s->name) ? strncmp(name, s->name, length) == 0 && name[length] : strcmp(name, s->name) == 0)
+            return s;
+    }
+    return NULL;
+}
+
+const char *drl_source_path(const char *name) {
+    const drl_source *s = drl_source_find(name);
+    return s && is_prefix(s->name) ? name + strlen(s->name) : NULL;
+}
+
+drl_status drl_source_unknown(const char *name, drl_err *err) {
+    char known[600] = "";
+    for (const drl_source *s = sources; s < sources + N_SOURCES; s++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s%s", used ? ", " : "", s->name,
+                 is_prefix(s->name) ? "PATH" : "");
+    }
+    return drl_fail(err, DRL_ERR_CONFIG, "unknown dataset \"%s\": known are %s", name ? name : "", known);
+}
