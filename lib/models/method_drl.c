@@ -39,7 +39,7 @@ static void fill(void *model, size_t shard, size_t first, size_t n) {
     drl_real *in[WEIGHT + 1];
     for (int i = X0; i <= WEIGHT; i++) in[i] = drl_graph_value(m->train, m->in[i], shard);
 
-    drl_batch_images(in[X0], m->data, DRL_SPLIT_TRAIN, m->index + first, n);
+    drl_model_images(m, in[X0], first, n);
     drl_rng_normal(drl_rng_stream(m->seed, DRL_RNG_NOISE, 0, step), (uint64_t)first * size, in[NOISE], n * size);
     drl_rng times = drl_rng_stream(m->seed, DRL_RNG_TIME, 0, step);
     for (size_t i = 0; i < n; i++) {

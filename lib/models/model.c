@@ -122,6 +122,27 @@ drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
     return DRL_OK;
 }
 
+static drl_status open_feed(drl_model *m, drl_err *err) {
+#define COPY(kind, section, key, ...) .section##_##key = m->cfg.section##_##key,
+    drl_feed_cfg fc = {.data = m->data,
+                       .augment = {DRL_AUGMENT_OPTIONS(COPY)},
+                       .seed = m->seed,
+                       .batch = m->cfg.train_batch,
+                       .views = 1,
+                       .threads = 1};
+#undef COPY
+    return drl_augment_active(&fc.augment) ? drl_feed_open(&m->feed, &fc, err) : DRL_OK;
+}
+
+void drl_model_images(const drl_model *m, drl_real *x, size_t first, size_t n) {
+    const drl_images *im = &m->data->split[DRL_SPLIT_TRAIN];
+    size_t size = im->h * im->w * im->c;
+    if (m->feed)
+        memcpy(x, m->pictures + first * size, n * size * sizeof *x);
+    else
+        drl_batch_images(x, m->data, DRL_SPLIT_TRAIN, m->index + first, n);
+}
+
 drl_status drl_model_open(drl_model **out, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
                           drl_threads *team, drl_err *err) {
     *out = NULL;
@@ -150,6 +171,7 @@ drl_status drl_model_open(drl_model **out, const drl_model_cfg *cfg, const drl_d
     if (st == DRL_OK)
         st = drl_alloc(&m->history, cfg->train_steps / DRL_HISTORY_STEPS + 1, sizeof *m->history, "loss history", err);
     if (st == DRL_OK) st = drl_order_init(&m->order, seed, data->split[DRL_SPLIT_TRAIN].n, err);
+    if (st == DRL_OK) st = open_feed(m, err);
     if (st == DRL_OK) st = find_key(m, err);
     if (st != DRL_OK) goto failed;
     *out = m;
@@ -165,6 +187,7 @@ void drl_model_close(drl_model *m) {
     drl_graph_free(m->encode);
     drl_params_free(&m->params);
     drl_optim_free(&m->optim);
+    drl_feed_close(m->feed);
     drl_order_free(&m->order);
     drl_free(m->gradient);
     drl_free(m->index);

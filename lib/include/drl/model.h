@@ -5,6 +5,7 @@
 #ifndef DRL_MODEL_H
 #define DRL_MODEL_H
 
+#include "drl/augment.h"
 #include "drl/config.h"
 #include "drl/data.h"
 #include "drl/graph.h"
@@ -39,7 +40,8 @@
     X(REAL, train, rate, "2e-4", DRL_RANGE(0, 10), "Adam's learning rate after warm-up")                               \
     X(SIZE, train, warmup, "5000", DRL_RANGE(0, 1e9), "steps over which the rate rises linearly from 0")               \
     X(REAL, train, clip, "1", DRL_RANGE(0, 1e9), "gradient norm is clipped to this; 0: never")                         \
-    X(REAL, train, ema, "0.999", DRL_RANGE(0, 1), "decay of the moving average of the weights")
+    X(REAL, train, ema, "0.999", DRL_RANGE(0, 1), "decay of the moving average of the weights")                        \
+    DRL_AUGMENT_OPTIONS(X)
 DRL_CONFIG_STRUCT(drl_model_cfg, DRL_MODEL_OPTIONS);
 enum { DRL_CODE_TIME, DRL_CODE_STATIC }; /* the choices of model.code, in their order */
 const drl_option *drl_model_options(size_t *n);
@@ -79,13 +81,18 @@ struct drl_model {
     drl_tensor loss[2];              /* roots: what is minimised, and the penalty; -1: none */
     drl_tensor encode_x, encode_t, encode_z;
     drl_order order;
-    uint32_t *index;      /* (batch) images of the current step */
-    float *history;       /* mean loss of every DRL_HISTORY_STEPS steps */
-    double history_sum;   /* of the steps since the last entry */
-    double train_seconds; /* wall time of the steps so far, over all processes that made them */
-    char key[65];         /* SHA-256 of what determines the trained model */
+    uint32_t *index;          /* (batch) images of the current step */
+    drl_feed *feed;           /* of augmented images; NULL: images are taken as they are */
+    const drl_real *pictures; /* (batch, h, w, c) of the current step, from the feed */
+    float *history;           /* mean loss of every DRL_HISTORY_STEPS steps */
+    double history_sum;       /* of the steps since the last entry */
+    double train_seconds;     /* wall time of the steps so far, over all processes that made them */
+    char key[65];             /* SHA-256 of what determines the trained model */
 };
 #define DRL_HISTORY_STEPS 50
+
+/* x (n, h, w, c) = images first .. first + n - 1 of the current step's batch, augmented and normalised. */
+void drl_model_images(const drl_model *m, drl_real *x, size_t first, size_t n);
 
 /* Networks from a configuration. */
 void drl_model_encoder_cfg(const drl_model_cfg *cfg, drl_encoder_cfg *out);
