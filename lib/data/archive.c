@@ -283,7 +283,7 @@ drl_status drl_archive_unpack_gzip(uint8_t **bytes, size_t *size, const uint8_t 
         const uint8_t *block;
         if ((st = drl_gunzip_read(gz, &block, &got, err)) != DRL_OK) break;
         while (st == DRL_OK && n + got > capacity) st = grow(&buf, &capacity, limit, err);
-        if (st == DRL_OK) memcpy(buf + n, block, got), n += got;
+        if (st == DRL_OK && got > 0) memcpy(buf + n, block, got), n += got;
     }
     drl_gunzip_close(gz);
     if (st != DRL_OK) {

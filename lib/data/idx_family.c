@@ -146,7 +146,7 @@ static drl_status identify(char sha256[65], const place *p, const family_member 
 }
 
 drl_status drl_identify_idx(char sha256[65], const drl_dataset_cfg *cfg, drl_err *err) {
-    place p;
+    place p = {.archive = false};
     const family_member *m = member_of(cfg);
     drl_status st = find(&p, m, cfg, err);
     return st == DRL_OK ? identify(sha256, &p, m, cfg, err) : st;
@@ -285,7 +285,7 @@ drl_status drl_source_idx(drl_dataset *ds, const drl_dataset_cfg *cfg, drl_err *
     const size_t limits[DRL_SPLITS] = {cfg->train_limit, cfg->test_limit};
     size_t hw[2] = {0};
     files *fs = NULL;
-    place p;
+    place p = {.archive = false};
     drl_status st = find(&p, m, cfg, err);
     if (st == DRL_OK) st = identify(ds->sha256, &p, m, cfg, err);
     if (st == DRL_OK) st = drl_alloc(&fs, 1, sizeof *fs, "file names", err);
