@@ -81,6 +81,12 @@ drl_status drl_new_file_commit(drl_new_file *n, drl_err *err) {
     return st;
 }
 
+void drl_new_file_discard(drl_new_file *n) {
+    fclose(n->f);
+    n->f = NULL;
+    unlink(n->temporary);
+}
+
 drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err) {
     drl_new_file n;
     drl_status st = drl_new_file_open(&n, path, err);
