@@ -1,11 +1,18 @@
 /* fuzz_seeds DIRECTORY: writes the seeds of the fuzz targets, a few small inputs each, good ones and nearly good ones,
  * to DIRECTORY/TARGET/. */
+#define _POSIX_C_SOURCE 200809L /* fmemopen */
 #include <archive.h>
 #include <archive_entry.h>
-#include <stdio.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h> /* before jpeglib.h, which needs it */
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
+
+#include <jpeglib.h>
+#include <png.h>
 
 #include "drl/file.h"
 #include "drl/safetensors.h"
@@ -79,6 +86,105 @@ static void cifar(void) {
     recipe("hundred_empty", 1, hundred, 2, 0, 2);
 }
 
+/* ---- NumPy arrays and pictures ----------------------------------------------------------------------------------- */
+
+static void npy(void) {
+    static const struct {
+        const char *name, *type, *shape;
+        size_t bytes;
+    } arrays[] = {{"images", "|u1", "(2, 3, 2)", 12},    {"labels", "<i8", "(3,)", 24},
+                  {"floats", "<f4", "(2, 1, 2, 3)", 48}, {"scalar", "|u1", "()", 1},
+                  {"empty", "|u1", "(0, 4)", 0},         {"big_endian", ">i4", "(2,)", 8},
+                  {"cut", "|u1", "(2, 3, 3)", 12},       {"huge", "|u1", "(4294967296, 4294967296)", 8}};
+    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
+        uint8_t bytes[256] = "\x93NUMPY\x01";
+        int n = snprintf((char *)bytes + 10, 117, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
+                         arrays[k].type, arrays[k].shape);
+        memset(bytes + 10 + n, ' ', (size_t)(117 - n));
+        bytes[8] = 118, bytes[127] = '\n';
+        for (uint8_t i = 0; i < arrays[k].bytes; i++) bytes[128 + i] = i % 8 == 0;
+        seed("npy", arrays[k].name, bytes, 128 + arrays[k].bytes);
+    }
+}
+
+/* A JPEG of 8 x 6; free it. */
+static size_t jpeg(uint8_t **bytes, bool grey, bool progressive) {
+    struct jpeg_compress_struct c;
+    struct jpeg_error_mgr errors;
+    unsigned long size = 0;
+    uint8_t row[8 * 3];
+    c.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&c);
+    jpeg_mem_dest(&c, bytes, &size);
+    c.image_width = 8, c.image_height = 6;
+    c.input_components = grey ? 1 : 3;
+    c.in_color_space = grey ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(&c);
+    if (progressive) jpeg_simple_progression(&c);
+    jpeg_start_compress(&c, TRUE);
+    for (uint8_t y = 0; y < 6; y++) {
+        for (uint8_t i = 0; i < sizeof row; i++) row[i] = (uint8_t)(y * 40 + i * 7);
+        (void)jpeg_write_scanlines(&c, (JSAMPROW[]){row}, 1);
+    }
+    jpeg_finish_compress(&c);
+    jpeg_destroy_compress(&c);
+    return size;
+}
+
+/* A PNG of h = 4, w = 6 with the given samples; palette and transparency where they belong. */
+static size_t png(uint8_t *bytes, size_t room, int depth, int type, bool interlaced) {
+    FILE *f = fmemopen(bytes, room, "wb");
+    png_structp p = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop info = png_create_info_struct(p);
+    static const png_color palette[4] = {{0, 0, 0}, {255, 0, 0}, {0, 255, 0}, {9, 9, 255}};
+    static const png_byte alpha[2] = {0, 128};
+    uint8_t row[64];
+    if (!f || setjmp(png_jmpbuf(p))) exit(1);
+    png_init_io(p, f);
+    png_set_IHDR(p, info, 6, 4, depth, type, interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (type == PNG_COLOR_TYPE_PALETTE) {
+        png_set_PLTE(p, info, palette, 4);
+        png_set_tRNS(p, info, alpha, 2, NULL);
+    }
+    png_write_info(p, info);
+    for (int pass = png_set_interlace_handling(p); pass > 0; pass--)
+        for (int y = 0; y < 4; y++) {
+            for (int i = 0; i < 64; i++) row[i] = (uint8_t)(type == PNG_COLOR_TYPE_PALETTE ? i % 4 : y * 60 + i * 5);
+            png_write_row(p, row);
+        }
+    png_write_end(p, info);
+    png_destroy_write_struct(&p, &info);
+    size_t size = (size_t)ftell(f);
+    fclose(f);
+    return size;
+}
+
+static void pictures(void) {
+    static const struct {
+        const char *name;
+        int depth, type;
+        bool interlaced;
+    } kinds[] = {
+        {"png_grey", 8, PNG_COLOR_TYPE_GRAY, false},       {"png_grey_16", 16, PNG_COLOR_TYPE_GRAY, true},
+        {"png_bits", 1, PNG_COLOR_TYPE_GRAY, false},       {"png_colour", 8, PNG_COLOR_TYPE_RGB, false},
+        {"png_alpha", 8, PNG_COLOR_TYPE_RGB_ALPHA, false}, {"png_alpha_16", 16, PNG_COLOR_TYPE_GRAY_ALPHA, false},
+        {"png_palette", 8, PNG_COLOR_TYPE_PALETTE, true}};
+    static uint8_t bytes[4096];
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        size_t size = png(bytes, sizeof bytes, kinds[k].depth, kinds[k].type, kinds[k].interlaced);
+        seed_with("picture", kinds[k].name, (uint8_t)(0x10 | (k & 1)), bytes, size);
+        if (k == 0) seed_with("picture", "png_cut", 0x10, bytes, size / 2);
+    }
+    for (int k = 0; k < 3; k++) {
+        static const char *const names[] = {"jpeg_colour", "jpeg_grey", "jpeg_progressive"};
+        uint8_t *packed_picture = NULL;
+        size_t size = jpeg(&packed_picture, k == 1, k == 2);
+        seed_with("picture", names[k], (uint8_t)(0x20 | k), packed_picture, size);
+        free(packed_picture);
+    }
+}
+
 /* ---- Archives ---------------------------------------------------------------------------------------------------- */
 
 static uint8_t packed[1 << 14];
@@ -92,6 +198,7 @@ static size_t pack(const char *format) {
     struct archive *a = archive_write_new();
     if (archive_write_set_format_filter_by_ext(a, format) != ARCHIVE_OK) exit(1);
     archive_write_set_bytes_in_last_block(a, 1);
+    archive_write_set_filter_option(a, "gzip", "timestamp", NULL); /* the same bytes whenever they are made */
     if (archive_write_open_memory(a, packed, sizeof packed, &used) != ARCHIVE_OK) exit(1);
     for (size_t k = 0; k < sizeof members / sizeof *members; k++) {
         struct archive_entry *e = archive_entry_new();
@@ -198,6 +305,8 @@ int main(int argc, char **argv) {
     root = argv[1];
     idx();
     cifar();
+    npy();
+    pictures();
     archives();
     safetensors();
     config();
