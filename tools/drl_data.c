@@ -42,8 +42,10 @@ static const struct {
      "sizes, classes with their counts, mean, deviation, SHA-256, files"},
     {"verify", data_verify, true, false, READING, "compare the files with the published digests and decode everything"},
     {"fetch", data_fetch, true, false, "data-dir|mirror|quiet", "download the files from where they are published"},
+    {"export", data_export, true, true, READING "|out", "write it as NumPy arrays: --out FILE.npz"},
+    {"show", data_show, true, true, READING "|out|split|grid", "draw a contact sheet: --out FILE.png [--grid 8x8]"},
 };
-#define NAMES    "list, info, verify or fetch"
+#define NAMES    "list, info, verify, fetch, export or show"
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 static int print_help(void) {

@@ -14,7 +14,7 @@ typedef struct data_args {
 } data_args;
 
 typedef drl_status data_command(const data_args *a, drl_err *err);
-data_command data_list, data_info, data_verify, data_fetch;
+data_command data_list, data_info, data_verify, data_fetch, data_export, data_show;
 
 /* drl data ARGUMENTS...: argv[0] is "data". Returns the exit status. */
 int data_main(int argc, char **argv);
