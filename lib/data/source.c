@@ -31,10 +31,18 @@
       "drawn: colour images with known factors, no files needed")                                                      \
     X("synthetic:shapes-grey", drl_source_synthetic_grey, NULL, NULL, "drawn: the same with one channel")
 
+/* Prefixes of a path, X(name, open, identify, help). */
+#define PATH_SOURCES(X)                                                                                                \
+    X("npz:", drl_source_npz, drl_identify_npz,                                                                        \
+      "a NumPy archive of train_images, train_labels, test_images and test_labels (or x_train ..., or images and "     \
+      "labels): uint8 or float32 in [0, 1]")
+
 #define ROW(name, open, locate, identify, help)  {name, open, locate, identify, help},
+#define PATH_ROW(name, open, identify, help)     {name, open, NULL, identify, help},
 #define LINE(name, open, locate, identify, help) name ": " help "\n"
-static const drl_source sources[] = {SOURCES(ROW)};
-static const char help_text[] = SOURCES(LINE);
+#define PATH_LINE(name, open, identify, help)    name "PATH: " help "\n"
+static const drl_source sources[] = {SOURCES(ROW) PATH_SOURCES(PATH_ROW)};
+static const char help_text[] = SOURCES(LINE) PATH_SOURCES(PATH_LINE);
 enum { N_SOURCES = sizeof sources / sizeof *sources };
 
 const char *drl_dataset_help(void) {
