@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "drl/data.h"
 #include "drl/err.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -16,6 +17,16 @@ const char *fuzz_file(const uint8_t *bytes, size_t size);
 
 /* Writes a file below a directory of this process, which is removed at its end; returns the directory. */
 const char *fuzz_below(const char *name, const uint8_t *bytes, size_t size);
+
+/* Packs an archive as the bytes say, so that every input gets past the archive's own format and checksums: each member
+ * is one byte that chooses its name, two of size (little-endian), and its contents. Returns the archive, which is lent
+ * until the next call, and its size. */
+typedef enum fuzz_format { FUZZ_TAR, FUZZ_ZIP } fuzz_format;
+const uint8_t *fuzz_pack(size_t *packed, fuzz_format format, const char *const *names, size_t n_names,
+                         const uint8_t *bytes, size_t size);
+
+/* Opens a dataset without a cache, and looks at every label and pixel of what it gives. */
+drl_status fuzz_open(const drl_dataset_cfg *cfg, drl_err *err);
 
 /* Aborts where the condition does not hold. */
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : fuzz_broken(#condition, __FILE__, __LINE__))

@@ -88,22 +88,71 @@ static void cifar(void) {
 
 /* ---- NumPy arrays and pictures ----------------------------------------------------------------------------------- */
 
+/* bytes = an array whose elements are 0 and 1 in turn; returns its size. */
+static size_t array(uint8_t bytes[512], const char *type, const char *shape, size_t data) {
+    memset(bytes, 0, 512);
+    memcpy(bytes, "\x93NUMPY\x01", 8);
+    int n = snprintf((char *)bytes + 10, 117, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
+    memset(bytes + 10 + n, ' ', (size_t)(117 - n));
+    bytes[8] = 118, bytes[127] = '\n';
+    size_t item = (size_t)(type[2] - '0');
+    for (size_t i = 0; i < data; i++) bytes[128 + i] = i % (2 * item) == item;
+    return 128 + data;
+}
+
 static void npy(void) {
     static const struct {
         const char *name, *type, *shape;
-        size_t bytes;
+        size_t data;
     } arrays[] = {{"images", "|u1", "(2, 3, 2)", 12},    {"labels", "<i8", "(3,)", 24},
                   {"floats", "<f4", "(2, 1, 2, 3)", 48}, {"scalar", "|u1", "()", 1},
                   {"empty", "|u1", "(0, 4)", 0},         {"big_endian", ">i4", "(2,)", 8},
                   {"cut", "|u1", "(2, 3, 3)", 12},       {"huge", "|u1", "(4294967296, 4294967296)", 8}};
-    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
-        uint8_t bytes[256] = "\x93NUMPY\x01";
-        int n = snprintf((char *)bytes + 10, 117, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
-                         arrays[k].type, arrays[k].shape);
-        memset(bytes + 10 + n, ' ', (size_t)(117 - n));
-        bytes[8] = 118, bytes[127] = '\n';
-        for (uint8_t i = 0; i < arrays[k].bytes; i++) bytes[128 + i] = i % 8 == 0;
-        seed("npy", arrays[k].name, bytes, 128 + arrays[k].bytes);
+    uint8_t bytes[512];
+    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++)
+        seed("npy", arrays[k].name, bytes, array(bytes, arrays[k].type, arrays[k].shape, arrays[k].data));
+}
+
+/* A recipe for fuzz_pack. */
+static struct {
+    uint8_t bytes[1 << 14];
+    size_t size;
+} members;
+
+static void add_member(uint8_t name, const void *bytes, size_t size) {
+    if (members.size + 3 + size > sizeof members.bytes) exit(1);
+    uint8_t *to = members.bytes + members.size;
+    to[0] = name, to[1] = (uint8_t)size, to[2] = (uint8_t)(size >> 8);
+    memcpy(to + 3, bytes, size);
+    members.size += 3 + size;
+}
+
+static void seed_members(const char *target, const char *name, uint8_t first) {
+    seed_with(target, name, first, members.bytes, members.size);
+    members.size = 0;
+}
+
+static void npz(void) {
+    static const struct {
+        const char *name, *images, *labels, *type;
+        size_t pixels, of_labels;
+        uint8_t first;
+        bool names, one_split;
+    } cases[] = {{"grey", "(4, 3, 3)", "(4,)", "|u1", 36, 32, 0, false, false},
+                 {"colour_named", "(4, 2, 2, 3)", "(4,)", "|u1", 48, 32, 0, true, false},
+                 {"channels_first", "(2, 3, 4, 4)", "(2,)", "|u1", 96, 16, 5 << 2, false, false},
+                 {"floats", "(4, 2, 2)", "(4,)", "<f4", 64, 32, 0, false, false},
+                 {"one_split", "(8, 2, 2)", "(8,)", "|u1", 32, 64, 0, false, true},
+                 {"counts_differ", "(4, 3, 3)", "(3,)", "|u1", 36, 24, 0, false, false}};
+    uint8_t bytes[512];
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        for (uint8_t s = 0; s < (cases[k].one_split ? 1 : 2); s++) {
+            uint8_t name = cases[k].one_split ? 5 : 2 * s;
+            add_member(name, bytes, array(bytes, cases[k].type, cases[k].images, cases[k].pixels));
+            add_member(name + 1, bytes, array(bytes, "<i8", cases[k].labels, cases[k].of_labels));
+        }
+        if (cases[k].names) add_member(4, "no\nyes\n", 7);
+        seed_members("npz", cases[k].name, cases[k].first);
     }
 }
 
@@ -185,6 +234,35 @@ static void pictures(void) {
     }
 }
 
+/* Pictures of two classes, in the places that the names of fuzz_folder.c stand for. */
+static void folder(void) {
+    static const struct {
+        const char *name;
+        uint8_t first, places[8], n;
+    } cases[] = {{"splits", 8 << 3, {0, 1, 2, 3, 4, 5}, 6},
+                 {"splits_bicubic", 4 << 3 | 1, {0, 1, 2, 3, 4, 5, 12, 13}, 8},
+                 {"classes", 4 << 3, {7, 8, 9, 10}, 4},
+                 {"class_not_trained", 4 << 3, {0, 1, 2, 3, 4, 5, 6}, 7},
+                 {"own_size", 0, {0, 2, 4}, 3},
+                 {"twice", 4 << 3, {0, 0, 2, 4, 5}, 5}};
+    static uint8_t coloured[4096];
+    uint8_t *photo = NULL;
+    size_t size = png(coloured, sizeof coloured, 8, PNG_COLOR_TYPE_RGB, false), photo_size = jpeg(&photo, false, false);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        for (size_t i = 0; i < cases[k].n; i++) {
+            uint8_t place = cases[k].places[i];
+            bool is_photo = place == 1 || place == 3 || place == 5 || place == 6;
+            add_member(place, is_photo ? photo : coloured, is_photo ? photo_size : size);
+        }
+        seed_members("folder", cases[k].name, cases[k].first);
+    }
+    for (uint8_t skip = 0; skip < 2; skip++) { /* one is corrupt */
+        for (uint8_t place = 0; place < 5; place++) add_member(place, coloured, place == 1 ? size / 2 : size);
+        seed_members("folder", skip ? "corrupt_skipped" : "corrupt", (uint8_t)(4 << 3 | (skip ? 2 : 0)));
+    }
+    free(photo);
+}
+
 /* ---- Archives ---------------------------------------------------------------------------------------------------- */
 
 static uint8_t packed[1 << 14];
@@ -193,22 +271,22 @@ static uint8_t packed[1 << 14];
 static size_t pack(const char *format) {
     static const struct {
         const char *name, *contents;
-    } members[] = {{"train/a/1.txt", "first"}, {"train/b/2.txt", "the second, the second, the second"}, {"empty", ""}};
+    } files[] = {{"train/a/1.txt", "first"}, {"train/b/2.txt", "the second, the second, the second"}, {"empty", ""}};
     size_t used = 0;
     struct archive *a = archive_write_new();
     if (archive_write_set_format_filter_by_ext(a, format) != ARCHIVE_OK) exit(1);
     archive_write_set_bytes_in_last_block(a, 1);
     archive_write_set_filter_option(a, "gzip", "timestamp", NULL); /* the same bytes whenever they are made */
     if (archive_write_open_memory(a, packed, sizeof packed, &used) != ARCHIVE_OK) exit(1);
-    for (size_t k = 0; k < sizeof members / sizeof *members; k++) {
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
         struct archive_entry *e = archive_entry_new();
-        size_t size = strlen(members[k].contents);
-        archive_entry_set_pathname(e, members[k].name);
+        size_t size = strlen(files[k].contents);
+        archive_entry_set_pathname(e, files[k].name);
         archive_entry_set_filetype(e, AE_IFREG);
         archive_entry_set_perm(e, 0644);
         archive_entry_set_size(e, (la_int64_t)size);
         if (archive_write_header(a, e) != ARCHIVE_OK ||
-            archive_write_data(a, members[k].contents, size) != (la_ssize_t)size)
+            archive_write_data(a, files[k].contents, size) != (la_ssize_t)size)
             exit(1);
         archive_entry_free(e);
     }
@@ -306,7 +384,9 @@ int main(int argc, char **argv) {
     idx();
     cifar();
     npy();
+    npz();
     pictures();
+    folder();
     archives();
     safetensors();
     config();
