@@ -113,7 +113,7 @@ drl_status drl_archive_open(drl_archive **out, const char *path, drl_archive_kin
         archive_read_support_format_empty(r->a);
     } else {
         archive_read_support_format_tar(r->a);
-        archive_read_support_format_zip(r->a);
+        archive_read_support_format_zip_seekable(r->a); /* by its directory, at its end: cuts between members show */
         archive_read_support_format_7zip(r->a);
     }
     int code = r->unpack ? archive_read_open(r->a, r, NULL, read_unpacked, NULL)

@@ -2,8 +2,9 @@
  *
  * Images are uint8, or float32 in [0, 1] (a pixel is 255 times that, rounded), in arrays of these shapes; c is 1 or 3:
  *   (n, h, w)   (n, h, w, c)   (n, c, h, w)
- * Labels are integers 0 .. 255 of any type, (n) or (n, 1). Members are called as NumPy calls them, NAME.npy; those of
- * other names are passed over. Classes are named by the text member class_names.txt, a line each, or else by number. */
+ * Labels are integers 0 .. 255 of any type, (n) or (n, 1). Members are called as NumPy calls them, NAME.npy; arrays
+ * of other names are passed over. Classes are named by the text member class_names.txt, a line each, or else by number.
+ */
 #include "npz.h"
 
 #include <assert.h>
@@ -55,7 +56,10 @@ typedef struct layout {
 static drl_status add_member(member files[ROLES], drl_archive *r, const char *name, const char *path, drl_err *err) {
     size_t k = 0, n = sizeof known / sizeof *known;
     while (k < n && strcmp(name, known[k].member) != 0) k++;
-    if (k == n) return DRL_OK;
+    size_t length = strlen(name);
+    if (k == n && length > 4 && strcmp(name + length - 4, ".npy") == 0) return DRL_OK;
+    if (k == n)
+        return drl_fail(err, DRL_ERR_FORMAT, "%s: %s: is neither an array (.npy) nor " DRL_NPZ_NAMES, path, name);
     member *m = &files[known[k].role];
     if (m->name) return drl_fail(err, DRL_ERR_FORMAT, "%s: has both %s and %s", path, m->name, known[k].member);
     m->name = known[k].member;
