@@ -24,6 +24,9 @@
       "cifar-10-binary.tar.gz in the data directory or cifar10/ below it")                                             \
     X("cifar100", drl_source_cifar, drl_identify_cifar,                                                                \
       "cifar-100-binary.tar.gz in the data directory or cifar100/ below it")                                           \
+    X("folder:", drl_source_folder, drl_identify_folder,                                                               \
+      "PATH is a directory, or an archive (.tar.gz, .zip, .7z ...), of train/CLASS/*.jpg|png and test/CLASS/*, or of " \
+      "CLASS/*, a sixth of which are then drawn for testing")                                                          \
     X("synthetic:factors", drl_source_synthetic_factors, NULL,                                                         \
       "drawn: colour images with known factors, no files needed")                                                      \
     X("synthetic:shapes-grey", drl_source_synthetic_grey, NULL, "drawn: the same with one channel")
