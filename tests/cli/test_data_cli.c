@@ -251,6 +251,7 @@ static void export_reads_back(void **state) {
     assert_string_equal(strstr(o.out, "train "), before);
     DONE("list");
     printed("npz:PATH ");
+    printed("folder:PATH ");
 }
 
 static void nothing_half_written(void **state) {
