@@ -26,7 +26,7 @@ const uint8_t *fuzz_pack(size_t *packed, fuzz_format format, const char *const *
                          const uint8_t *bytes, size_t size);
 
 /* Opens a dataset without a cache, and looks at every label and pixel of what it gives. */
-drl_status fuzz_open(const drl_dataset_cfg *cfg, drl_err *err);
+drl_status fuzz_open(const drl_dataset_cfg *given, drl_err *err);
 
 /* Aborts where the condition does not hold. */
 #define FUZZ_CHECK(condition) ((condition) ? (void)0 : fuzz_broken(#condition, __FILE__, __LINE__))
