@@ -268,7 +268,7 @@ static void nothing_half_written(void **state) {
         snprintf(out, sizeof out, "%s/x", dir);
         REFUSED(1, "mnist", commands[i], "mnist", "--data-dir", dir, "--out", out);
     }
-    REFUSED(1, "too large", "show", "synthetic:factors", "--size=256", "--grid=256x256", "--out", out);
+    REFUSED(1, "too large", "show", "synthetic:factors", "--size=32", "--grid=256x256", "--out", out);
     walk_tree(dir, NULL);
     assert_int_equal(walk.entries, 1);
 }

@@ -123,11 +123,8 @@ static void downloads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations),
-        cmocka_unit_test(clock_is_monotonic),
-        cmocka_unit_test(messages),
-        cmocka_unit_test(progress_lines),
-        cmocka_unit_test(downloads),
+        cmocka_unit_test(durations),      cmocka_unit_test(clock_is_monotonic), cmocka_unit_test(messages),
+        cmocka_unit_test(progress_lines), cmocka_unit_test(downloads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
