@@ -214,6 +214,24 @@ static size_t error_lines(const char *text, char *first, size_t size) {
     return n;
 }
 
+/* A refusal is the exit status asked for and exactly one line, "PROGRAM: ...", which holds every piece of "a|b", tells
+ * of --help where the command line was wrong (2), and has nothing beside it on standard output. */
+static void assert_refusal(const outcome *o, const char *program, int status, const char *pieces) {
+    char line[2048], piece[256], start[64];
+    if (o->status != status) fail_msg("exit status %d instead of %d: %s", o->status, status, o->err);
+    size_t lines = error_lines(o->err, line, sizeof line);
+    int n = snprintf(start, sizeof start, "%s: ", program);
+    if (lines != 1 || strncmp(line, start, (size_t)n) != 0) fail_msg("%zu lines instead of one: %s", lines, o->err);
+    for (const char *at = pieces; *at;) {
+        size_t length = strcspn(at, "|");
+        snprintf(piece, sizeof piece, "%.*s", (int)length, at);
+        if (!strstr(line, piece)) fail_msg("\"%s\" does not hold \"%s\"", line, piece);
+        at += length + (at[length] == '|');
+    }
+    if (!!strstr(line, "try --help") != (status == 2)) fail_msg("%s", line);
+    assert_string_equal(o->out, "");
+}
+
 /* ---- The store's rows -------------------------------------------------------------------------------------------- */
 
 typedef struct row_text {

@@ -4,22 +4,13 @@
 
 #include <string.h>
 
+#include "drl/flags.h"
 #include "drl/real.h"
 
-typedef struct flag {
-    const char *argument; /* NULL: takes none */
-    drl_option option;    /* key = name of the flag; what it fills of drl_cli */
-} flag;
+#define FLAG(argument, name, field, kind, default_, limits, help)                                                      \
+    DRL_FLAG(drl_cli, argument, name, field, kind, default_, help, limits)
 
-#define FLAG(argument, name, field, kind_, default_, limits, help_)                                                    \
-    {                                                                                                                  \
-        argument, {                                                                                                    \
-            .section = "", .key = name, .kind = DRL_OPTION_##kind_, .offset = offsetof(drl_cli, field),                \
-            .size = sizeof(((drl_cli *)0)->field), .text = default_, .help = help_, limits                             \
-        }                                                                                                              \
-    }
-
-static const flag flags[] = {
+static const drl_flag flags[] = {
     FLAG("NAME", "scale", scale, ENUM, "desk", DRL_CHOICES("smoke|desk|full|paper"), "smoke, desk, full or paper"),
     FLAG("NAME", "dataset", dataset, STRING, "", DRL_ANY, "dataset, instead of the configuration's"),
     FLAG("DIR", "data-dir", data_dir, STRING, "", DRL_ANY, "where datasets are looked for first"),
@@ -42,29 +33,6 @@ int drl_exit_status(drl_status status) {
     return status == DRL_OK ? 0 : status == DRL_ERR_CONFIG ? 2 : 1;
 }
 
-/* One argument "--name" or "--name=value", split: the name, and the value or NULL. */
-typedef struct word {
-    char name[32];
-    const char *value;
-} word;
-
-static bool split_flag(word *w, const char *arg) {
-    if (strncmp(arg, "--", 2) != 0) return false;
-    size_t n = strcspn(arg + 2, "=");
-    if (n == 0 || n >= sizeof w->name) return false;
-    memcpy(w->name, arg + 2, n);
-    w->name[n] = '\0';
-    w->value = arg[2 + n] ? arg + 3 + n : NULL;
-    return true;
-}
-
-/* The value of a flag: after its '=', or the next argument, which is then used up. */
-static drl_status take_value(word *w, int *i, int argc, char **argv, const char *argument, drl_err *err) {
-    if (!w->value && *i + 1 < argc) w->value = argv[++*i];
-    if (!w->value) return drl_fail(err, DRL_ERR_CONFIG, "--%s needs a value: --%s %s", w->name, w->name, argument);
-    return DRL_OK;
-}
-
 static drl_status parse_set(drl_cli *cli, const char *assignment, drl_err *err) {
     if (cli->n_sets == DRL_CLI_SETS_MAX)
         return drl_fail(err, DRL_ERR_CONFIG, "more than %d times --set", DRL_CLI_SETS_MAX);
@@ -74,42 +42,28 @@ static drl_status parse_set(drl_cli *cli, const char *assignment, drl_err *err) 
     return DRL_OK;
 }
 
-static drl_status parse_flag(drl_cli *cli, word *w, int *i, int argc, char **argv, drl_err *err) {
-    drl_status st;
-    if (strcmp(w->name, "set") == 0) {
-        st = take_value(w, i, argc, argv, "section.key=value", err);
-        return st == DRL_OK ? parse_set(cli, w->value, err) : st;
-    }
-    for (size_t f = 0; f < FLAGS; f++) {
-        const drl_option *o = &flags[f].option;
-        if (strcmp(w->name, o->key) != 0) continue;
-        if (!flags[f].argument) {
-            if (w->value) return drl_fail(err, DRL_ERR_CONFIG, "--%s takes no value", w->name);
-            return drl_option_parse(cli, o, "yes", err);
-        }
-        if ((st = take_value(w, i, argc, argv, flags[f].argument, err)) != DRL_OK) return st;
-        st = drl_option_parse(cli, o, w->value, err);
-        return st == DRL_OK ? st : drl_err_context(err, st, "--%s", w->name);
-    }
-    return drl_fail(err, DRL_ERR_CONFIG, "unknown flag --%s", w->name);
-}
-
 drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summary, const drl_option *options,
                          size_t n_options, drl_err *err) {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     *cli = (drl_cli){.summary = summary, .options = options, .n_options = n_options};
     cli->program = slash ? slash + 1 : argc > 0 ? argv[0] : "drl";
-    for (size_t f = 0; f < FLAGS; f++) drl_option_parse(cli, &flags[f].option, flags[f].option.text, NULL);
+    drl_flags_default(cli, flags, FLAGS);
     for (int i = 1; i < argc; i++) {
-        word w;
-        if (!split_flag(&w, argv[i])) return drl_fail(err, DRL_ERR_CONFIG, "unknown argument '%.80s'", argv[i]);
+        drl_flag_word w;
+        if (!drl_flag_split(&w, argv[i])) return drl_fail(err, DRL_ERR_CONFIG, "unknown argument '%.80s'", argv[i]);
         bool help = strcmp(w.name, "help") == 0, version = strcmp(w.name, "version") == 0;
         if (help || version) {
             if (w.value) return drl_fail(err, DRL_ERR_CONFIG, "--%s takes no value", w.name);
             cli->action = help ? DRL_CLI_HELP : DRL_CLI_VERSION;
             return DRL_OK;
         }
-        drl_status st = parse_flag(cli, &w, &i, argc, argv, err);
+        drl_status st;
+        if (strcmp(w.name, "set") == 0) {
+            st = drl_flag_value(&w, &i, argc, argv, "section.key=value", err);
+            if (st == DRL_OK) st = parse_set(cli, w.value, err);
+        } else {
+            st = drl_flag_parse(cli, flags, FLAGS, &w, &i, argc, argv, err);
+        }
         if (st != DRL_OK) return st;
     }
     return DRL_OK;
@@ -129,14 +83,7 @@ drl_status drl_cli_config(const drl_cli *cli, void *cfg, const char *scale_dir, 
 
 static void print_help(const drl_cli *cli) {
     printf("usage: %s [flags]\n\n%s\n\nFlags (also as --flag=value):\n", cli->program, cli->summary);
-    for (size_t f = 0; f < FLAGS; f++) {
-        const drl_option *o = &flags[f].option;
-        char left[64];
-        snprintf(left, sizeof left, "--%s %s", o->key, flags[f].argument ? flags[f].argument : "");
-        printf("  %-34s %s", left, o->help);
-        if (flags[f].argument && o->text[0]) printf(" [%s]", o->text);
-        putchar('\n');
-    }
+    drl_flags_help(stdout, flags, FLAGS);
     printf("  %-34s %s\n", "--set section.key=value", "change one key of the configuration; may be repeated");
     printf("  %-34s %s\n  %-34s %s\n", "--help", "print this", "--version", "print the version");
     if (cli->n_options == 0) return;

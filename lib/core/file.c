@@ -60,6 +60,14 @@ drl_status drl_new_file_open(drl_new_file *n, const char *path, drl_err *err) {
     return DRL_OK;
 }
 
+drl_status drl_rename(const char *from, const char *to, drl_err *err) {
+    if (rename(from, to) != 0)
+        return drl_fail(err, DRL_ERR_IO, "%s: cannot rename into place: %s", to, strerror(errno));
+    if (sync_directory_of(to) != 0)
+        return drl_fail(err, DRL_ERR_IO, "%s: cannot sync its directory: %s", to, strerror(errno));
+    return DRL_OK;
+}
+
 drl_status drl_new_file_commit(drl_new_file *n, drl_err *err) {
     /* write, fsync and close must all succeed before the name is given */
     const char *what = NULL;
@@ -67,14 +75,16 @@ drl_status drl_new_file_commit(drl_new_file *n, drl_err *err) {
     int why = errno;
     if (fclose(n->f) != 0 && !what) what = "cannot close", why = errno;
     n->f = NULL;
-    if (!what && rename(n->temporary, n->path) != 0) what = "cannot rename into place", why = errno;
-    if (what) {
-        unlink(n->temporary);
-        return drl_fail(err, DRL_ERR_IO, "%s: %s: %s", n->path, what, strerror(why));
-    }
-    if (sync_directory_of(n->path) != 0)
-        return drl_fail(err, DRL_ERR_IO, "%s: cannot sync its directory: %s", n->path, strerror(errno));
-    return DRL_OK;
+    drl_status st = what ? drl_fail(err, DRL_ERR_IO, "%s: %s: %s", n->path, what, strerror(why))
+                         : drl_rename(n->temporary, n->path, err);
+    if (st != DRL_OK) unlink(n->temporary);
+    return st;
+}
+
+void drl_new_file_discard(drl_new_file *n) {
+    fclose(n->f);
+    n->f = NULL;
+    unlink(n->temporary);
 }
 
 drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err) {

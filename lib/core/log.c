@@ -67,6 +67,15 @@ void drl_progress_begin(drl_progress *p, const char *label, size_t first_step, s
     p->shown = p->started;
 }
 
+void drl_progress_begin_bytes(drl_progress *p, const char *label, size_t first, size_t total) {
+    drl_progress_begin(p, label, first, total);
+    p->bytes = true;
+}
+
+static double mebibytes(size_t bytes) {
+    return (double)bytes / (1 << 20);
+}
+
 void drl_progress_update(drl_progress *p, size_t done, size_t images, double loss) {
     p->items += (double)images;
     double now = drl_now(), spent = now - p->started;
@@ -77,8 +86,12 @@ void drl_progress_update(drl_progress *p, size_t done, size_t images, double los
     drl_format_duration(eta, sizeof eta, per_step * (double)(p->total > done ? p->total - done : 0));
     if (!isnan(loss)) snprintf(shown_loss, sizeof shown_loss, "  loss %.5g", loss);
     char line[256];
-    snprintf(line, sizeof line, "%s: step %zu/%zu%s  %.0f images/s  ETA %s", p->label, done, p->total, shown_loss,
-             p->items / spent, eta);
+    if (p->bytes)
+        snprintf(line, sizeof line, "%s: %.1f/%.1f MiB  %.1f MiB/s  ETA %s", p->label, mebibytes(done),
+                 mebibytes(p->total), mebibytes(done - p->first) / spent, eta);
+    else
+        snprintf(line, sizeof line, "%s: step %zu/%zu%s  %.0f images/s  ETA %s", p->label, done, p->total, shown_loss,
+                 p->items / spent, eta);
     if (p->terminal) {
         fprintf(stderr, "\r\033[K%s", line);
         fflush(stderr);
@@ -94,6 +107,9 @@ double drl_progress_end(drl_progress *p, size_t done, double loss) {
     char took[32], shown_loss[32] = "";
     drl_format_duration(took, sizeof took, spent);
     if (!isnan(loss)) snprintf(shown_loss, sizeof shown_loss, ", loss %.5g", loss);
-    drl_log("%s: %zu of %zu steps%s, %s, %.0f images/s", p->label, done, p->total, shown_loss, took, rate);
+    if (p->bytes)
+        drl_log("%s: %.1f of %.1f MiB, %s", p->label, mebibytes(done), mebibytes(p->total), took);
+    else
+        drl_log("%s: %zu of %zu steps%s, %s, %.0f images/s", p->label, done, p->total, shown_loss, took, rate);
     return rate;
 }

@@ -65,9 +65,7 @@ static const variant variants[] = {
      names100},
 };
 
-/* Finds the archive, and its digest. */
-static drl_status find(char path[DRL_PATH_MAX], char sha256[65], const variant **out, const drl_dataset_cfg *cfg,
-                       drl_err *err) {
+static drl_status find(char path[DRL_PATH_MAX], const variant **out, const drl_dataset_cfg *cfg, drl_err *err) {
     const variant *v = *out = &variants[strcmp(cfg->name, variants[0].name) != 0];
     drl_places *places;
     char looked[700] = "", below[DRL_PATH_MAX + 32];
@@ -82,16 +80,24 @@ static drl_status find(char path[DRL_PATH_MAX], char sha256[65], const variant *
         drl_places_looked(looked, sizeof looked, places->dir[i]);
     }
     drl_free(places);
-    if (found) return drl_identify_published(sha256, v->name, path, cfg, err);
-    return st != DRL_OK ? st
-                        : drl_fail(err, DRL_ERR_NOT_FOUND, "no %s.tar.gz in %s: name the directory that holds it",
-                                   v->archive, looked);
+    if (st != DRL_OK || found) return st;
+    return drl_fail(err, DRL_ERR_NOT_FOUND,
+                    "no %s.tar.gz in %s: drl data fetch %s, or name the directory that holds it", v->archive, looked,
+                    v->name);
 }
 
 drl_status drl_identify_cifar(char sha256[65], const drl_dataset_cfg *cfg, drl_err *err) {
     char path[DRL_PATH_MAX];
     const variant *v;
-    return find(path, sha256, &v, cfg, err);
+    drl_status st = find(path, &v, cfg, err);
+    return st == DRL_OK ? drl_identify_published(sha256, v->name, path, cfg, err) : st;
+}
+
+drl_status drl_locate_cifar(drl_dataset_files *files, const drl_dataset_cfg *cfg, drl_err *err) {
+    const variant *v;
+    drl_status st = find(files->path[0], &v, cfg, err);
+    files->n = st == DRL_OK;
+    return st;
 }
 
 /* ---- Members ----------------------------------------------------------------------------------------------------- */
@@ -205,7 +211,8 @@ drl_status drl_source_cifar(drl_dataset *ds, const drl_dataset_cfg *cfg, drl_err
     char path[DRL_PATH_MAX];
     member files[FILES] = {{0}};
     const variant *v;
-    drl_status st = find(path, ds->sha256, &v, cfg, err);
+    drl_status st = find(path, &v, cfg, err);
+    if (st == DRL_OK) st = drl_identify_published(ds->sha256, v->name, path, cfg, err);
     if (st == DRL_OK) st = read_members(files, path, v, err);
     if (st == DRL_OK) {
         name_classes(ds, &files[NAMES], v);

@@ -108,10 +108,11 @@ static drl_status find_among(place *p, const family_member *m, const drl_places 
         if (find_in(p, system, true, m)) return DRL_OK;
         drl_places_looked(looked, sizeof looked, system);
     }
-    return drl_fail(err, DRL_ERR_NOT_FOUND, "no {%s,%s}-{images-idx3,labels-idx1}-ubyte[.gz] in %s: %s", m->prefix[0],
-                    m->prefix[1], looked,
-                    fashion ? "apt-get install dataset-fashion-mnist, or name the directory that holds them"
-                            : "name the directory that holds them or their archive");
+    return drl_fail(err, DRL_ERR_NOT_FOUND,
+                    "no {%s,%s}-{images-idx3,labels-idx1}-ubyte[.gz] in %s: drl data fetch %s, %sor name the directory "
+                    "that holds them or their archive",
+                    m->prefix[0], m->prefix[1], looked, m->dir,
+                    fashion ? "or apt-get install dataset-fashion-mnist, " : "");
 }
 
 static drl_status find(place *p, const family_member *m, const drl_dataset_cfg *cfg, drl_err *err) {
@@ -143,6 +144,16 @@ static drl_status identify(char sha256[65], const place *p, const family_member 
     }
     drl_sha256(sha256, digests, strlen(digests));
     return DRL_OK;
+}
+
+drl_status drl_locate_idx(drl_dataset_files *where, const drl_dataset_cfg *cfg, drl_err *err) {
+    place p;
+    const family_member *m = member_of(cfg);
+    drl_status st = find(&p, m, cfg, err);
+    where->n = st != DRL_OK ? 0 : p.archive ? 1 : FILES;
+    if (st == DRL_OK && p.archive) snprintf(where->path[0], sizeof where->path[0], "%s", p.path);
+    for (int f = 0; f < FILES && st == DRL_OK && !p.archive; f++) st = file_path(where->path[f], &p, m, f, err);
+    return st;
 }
 
 drl_status drl_identify_idx(char sha256[65], const drl_dataset_cfg *cfg, drl_err *err) {

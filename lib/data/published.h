@@ -1,19 +1,9 @@
-/* Files as their authors publish them: the one table of sizes and SHA-256 that readers and downloads check against. */
+/* Is a file what its author publishes? The table is in drl/fetch.h. */
 #ifndef DRL_PUBLISHED_H
 #define DRL_PUBLISHED_H
 
-#include <stdint.h>
-
 #include "drl/data.h"
-
-typedef struct drl_published {
-    const char *dataset; /* also the directory below the data directory that it is kept in */
-    const char *file;
-    uint64_t size;
-    char sha256[65];
-} drl_published;
-
-const drl_published *drl_published_list(size_t *n);
+#include "drl/fetch.h"
 
 /* Is a file of this dataset, size and digest what its name says? A file that has the published size of its name, but
  * another digest, is damaged or altered, and one that is published as another dataset is misplaced: both are refused

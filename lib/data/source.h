@@ -9,10 +9,12 @@
 
 typedef drl_status drl_source_fn(drl_dataset *ds, const drl_dataset_cfg *cfg, drl_err *err);
 typedef drl_status drl_identify_fn(char sha256[65], const drl_dataset_cfg *cfg, drl_err *err);
+typedef drl_status drl_locate_fn(drl_dataset_files *files, const drl_dataset_cfg *cfg, drl_err *err);
 
 typedef struct drl_source {
     const char *name; /* the dataset's, or a prefix that ends in ':' and is followed by a path, found in cfg->name */
     drl_source_fn *open;
+    drl_locate_fn *locate;     /* the files; NULL: none, or of a prefix the path that follows it                    */
     drl_identify_fn *identify; /* the sha256 that open would give, without decoding; NULL: never cached             */
     const char *help;          /* where it comes from, in a line                                                    */
 } drl_source;
@@ -23,8 +25,10 @@ drl_status drl_source_unknown(const char *name, drl_err *err);
 /* What follows the prefix in a name; NULL where the name's source is not a prefix. */
 const char *drl_source_path(const char *name);
 
-drl_source_fn drl_source_idx, drl_source_cifar, drl_source_synthetic_factors, drl_source_synthetic_grey;
-drl_identify_fn drl_identify_idx, drl_identify_cifar;
+drl_source_fn drl_source_idx, drl_source_cifar, drl_source_folder, drl_source_npz, drl_source_synthetic_factors,
+    drl_source_synthetic_grey;
+drl_locate_fn drl_locate_idx, drl_locate_cifar;
+drl_identify_fn drl_identify_idx, drl_identify_cifar, drl_identify_folder, drl_identify_npz;
 
 #define DRL_FASHION_MNIST_SYSTEM_DIR "/usr/share/datasets/fashion-mnist"
 

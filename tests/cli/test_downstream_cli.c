@@ -12,30 +12,17 @@ static void run_with(outcome *o, const char *out, const char *const *extra) {
     run_program(o, argv);
 }
 
-/* Exactly one line, which holds every piece ("a|b"); no crash; nothing in the output directory, no directory even. */
+/* One line; no crash; nothing in the output directory, no directory even. */
 static void refused(int status, const char *pieces, const char *const *extra) {
     static outcome o;
-    char line[2048], piece[256];
     const char *out = in_dir("none");
     run_with(&o, out, extra);
-    if (o.status != status) fail_msg("%s %s: exit status %d: %s", extra[0], extra[1] ? extra[1] : "", o.status, o.err);
-    size_t lines = error_lines(o.err, line, sizeof line);
-    if (lines != 1 || strncmp(line, "downstream: ", 12) != 0)
-        fail_msg("%s: %zu lines instead of one: %s", extra[0], lines, o.err);
-    for (const char *at = pieces; *at;) {
-        size_t n = strcspn(at, "|");
-        snprintf(piece, sizeof piece, "%.*s", (int)n, at);
-        if (!strstr(line, piece)) fail_msg("\"%s\" does not hold \"%s\"", line, piece);
-        at += n + (at[n] == '|');
-    }
-    if (!!strstr(line, "try --help") != (status == 2)) fail_msg("%s", line);
-    assert_string_equal(o.out, "");
+    assert_refusal(&o, "downstream", status, pieces);
     if (access(out, F_OK) == 0) fail_msg("%s: %s was made", extra[0], out);
 }
 #define REFUSED(status, pieces, ...) refused(status, pieces, (const char *const[]){__VA_ARGS__, NULL})
 
-/* ---- The command line
- * ------------------------------------------------------------------------------------------------ */
+/* ---- The command line -------------------------------------------------------------------------------------------- */
 
 static void flags_are_checked(void **state) {
     (void)state;

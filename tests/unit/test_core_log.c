@@ -103,12 +103,28 @@ static void progress_lines(void **state) {
     assert_null(strchr(text, '\r'));
 }
 
+static void write_download(void) {
+    drl_progress p;
+    drl_progress_begin_bytes(&p, "x.gz", 1 << 20, 11 << 20);
+    p.plain_seconds = 0;
+    p.started -= 5;
+    drl_progress_update(&p, 6 << 20, 0, (double)NAN);
+    drl_progress_end(&p, 11 << 20, (double)NAN);
+}
+
+/* The rate is that of the bytes of this process, not of what was there already. */
+static void downloads(void **state) {
+    (void)state;
+    char text[512];
+    capture(text, sizeof text, write_download);
+    assert_non_null(strstr(text, "] x.gz: 6.0/11.0 MiB  1.0 MiB/s  ETA 5.0 s\n["));
+    assert_non_null(strstr(text, "] x.gz: 11.0 of 11.0 MiB, 5.0 s\n"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations),
-        cmocka_unit_test(clock_is_monotonic),
-        cmocka_unit_test(messages),
-        cmocka_unit_test(progress_lines),
+        cmocka_unit_test(durations),      cmocka_unit_test(clock_is_monotonic), cmocka_unit_test(messages),
+        cmocka_unit_test(progress_lines), cmocka_unit_test(downloads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "drl/err.h"
+#include "drl/file.h"
 #include "drl/real.h"
 #include "drl/threads.h"
 
@@ -72,6 +73,18 @@ typedef struct drl_dataset_cfg {
  * a dataset, only the time it takes to open. */
 drl_status drl_dataset_open(drl_dataset **ds, const drl_dataset_cfg *cfg, drl_err *err);
 void drl_dataset_free(drl_dataset *ds);
+
+/* The files a dataset would be read from: one archive, directory or array file, or the four IDX files; none where it is
+ * drawn. Missing ones are ERR_NOT_FOUND with a message as of drl_dataset_open. */
+#define DRL_DATASET_FILES 4
+typedef struct drl_dataset_files {
+    size_t n;
+    char path[DRL_DATASET_FILES][DRL_PATH_MAX];
+} drl_dataset_files;
+drl_status drl_dataset_locate(drl_dataset_files *files, const drl_dataset_cfg *cfg, drl_err *err);
+
+/* Name and help of the i-th dataset known; NULL behind the last. */
+const char *drl_dataset_known(size_t i, const char **help);
 
 /* One line per dataset drl_dataset_open knows: its name and where it is looked for. */
 const char *drl_dataset_help(void);

@@ -26,6 +26,11 @@ typedef struct drl_new_file {
 drl_status drl_new_file_open(drl_new_file *n, const char *path, drl_err *err);
 /* ERR_IO, and no file left, where anything written so far, the fsync, the close or the rename failed. */
 drl_status drl_new_file_commit(drl_new_file *n, drl_err *err);
+/* Instead of committing: closes and removes it. */
+void drl_new_file_discard(drl_new_file *n);
+
+/* Gives a file that is already on the disk its final name, and syncs the directory. */
+drl_status drl_rename(const char *from, const char *to, drl_err *err);
 
 /* The whole of it in one call. */
 drl_status drl_write_file(const char *path, const void *bytes, size_t size, drl_err *err);

@@ -23,9 +23,12 @@ typedef struct drl_progress {
     double started, shown, plain_seconds;
     double items; /* images seen since start, for the rate                     */
     bool terminal;
+    bool bytes; /* of a download: "label: 23.4/162.2 MiB  5.1 MiB/s  ETA 27 s"       */
 } drl_progress;
 
 void drl_progress_begin(drl_progress *p, const char *label, size_t first_step, size_t total_steps);
+/* The same where a step is a byte: `images` and `loss` below are not shown. */
+void drl_progress_begin_bytes(drl_progress *p, const char *label, size_t first, size_t total);
 /* done = steps finished so far (in all), images = images of the steps since the last call, loss shown unless NaN. */
 void drl_progress_update(drl_progress *p, size_t done, size_t images, double loss);
 /* Prints the last line: steps, wall time, average rate. Returns images/s. */

@@ -1,0 +1,36 @@
+/* A test split for datasets that come without one (stratify.h). */
+#include "stratify.h"
+
+#include <assert.h>
+#include <stdbool.h>
+
+#include "drl/mem.h"
+#include "drl/rng.h"
+
+#define SHARE 6 /* one image in so many is for the test */
+
+drl_status drl_stratify(uint32_t *index, size_t *n_test, const int32_t *labels, size_t n, size_t classes, uint64_t seed,
+                        drl_err *err) {
+    assert(n <= UINT32_MAX);
+    uint32_t *members = NULL, *perm = NULL;
+    bool *test = NULL;
+    *n_test = 0;
+    drl_status st = drl_alloc(&members, n, sizeof *members, "images of a class", err);
+    if (st == DRL_OK) st = drl_alloc(&perm, n, sizeof *perm, "images of a class", err);
+    if (st == DRL_OK) st = drl_alloc(&test, n, sizeof *test, "test split", err);
+    for (size_t k = 0; st == DRL_OK && k < classes; k++) {
+        size_t m = 0;
+        for (size_t i = 0; i < n; i++)
+            if (labels[i] == (int32_t)k) members[m++] = (uint32_t)i;
+        /* sub 0 is the probe's validation split */
+        drl_rng_permutation(drl_rng_stream(seed, DRL_RNG_SPLIT, (uint32_t)k + 1, 0), perm, m);
+        for (size_t j = 0; j < (m + SHARE / 2) / SHARE; j++) test[members[perm[j]]] = true;
+    }
+    size_t train = 0;
+    for (size_t i = 0; st == DRL_OK && i < n; i++) *n_test += test[i];
+    for (size_t i = 0, t = n - *n_test; st == DRL_OK && i < n; i++) index[test[i] ? t++ : train++] = (uint32_t)i;
+    drl_free(members);
+    drl_free(perm);
+    drl_free(test);
+    return st;
+}
