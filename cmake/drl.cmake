@@ -37,7 +37,8 @@ function(drl_add_library name)
   target_compile_definitions(${name} PRIVATE DRL_VERSION="${PROJECT_VERSION}"
     DRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PUBLIC PkgConfig::OPENBLAS PkgConfig::ARCHIVE PkgConfig::ZLIB PkgConfig::CJSON
-    PkgConfig::INIH PkgConfig::SQLITE PkgConfig::CRYPTO PkgConfig::XXHASH PkgConfig::ZSTD ${LBFGS_LIBRARY} Threads::Threads m)
+    PkgConfig::INIH PkgConfig::SQLITE PkgConfig::CRYPTO PkgConfig::XXHASH PkgConfig::ZSTD
+    PkgConfig::JPEG PkgConfig::PNG ${LBFGS_LIBRARY} Threads::Threads m)
 endfunction()
 
 # drl_add_program(name LIB sources...): a program linked with one of the two libraries.

@@ -26,6 +26,7 @@ struct drl_archive {
     drl_archive_kind kind;
     uint64_t total, unpacked; /* bytes of members allowed, and seen                   */
     size_t limit, entries;    /* entries allowed, and seen                            */
+    size_t claimed;           /* size the present member says it has; SIZE_MAX: does not say */
     drl_names names;
     bool in_member;
     char path[512], member[512]; /* for messages and drl_archive_next */
@@ -210,6 +211,8 @@ drl_status drl_archive_next(drl_archive *r, const char **name, drl_err *err) {
         if (code == ARCHIVE_EOF) return verify_end(r, err);
         if (code != ARCHIVE_OK && code != ARCHIVE_WARN) return fail_archive(r, err);
         r->in_member = true;
+        la_int64_t claimed = archive_entry_size_is_set(entry) ? archive_entry_size(entry) : -1;
+        r->claimed = claimed >= 0 ? (size_t)claimed : SIZE_MAX;
         if (++r->entries > r->limit) {
             char what[80];
             snprintf(what, sizeof what, "has more than the %zu members allowed", r->limit);
@@ -223,9 +226,10 @@ drl_status drl_archive_next(drl_archive *r, const char **name, drl_err *err) {
     return DRL_OK;
 }
 
-/* Doubles a full buffer, up to one byte more than the limit: that byte tells "too long" from "just fits". */
-static drl_status grow(uint8_t **bytes, size_t *capacity, size_t limit, drl_err *err) {
-    size_t wanted = *capacity == 0 ? FIRST_BLOCK : *capacity > SIZE_MAX / 2 ? SIZE_MAX : 2 * *capacity;
+/* Doubles a full buffer, which begins with `first` bytes, up to one byte more than the limit: that byte tells "too
+ * long" from "just fits". */
+static drl_status grow(uint8_t **bytes, size_t *capacity, size_t first, size_t limit, drl_err *err) {
+    size_t wanted = *capacity == 0 ? first : *capacity > SIZE_MAX / 2 ? SIZE_MAX : 2 * *capacity;
     if (wanted > limit + 1) wanted = limit + 1;
     uint8_t *larger;
     drl_status st = drl_alloc(&larger, wanted, 1, "archive member", err);
@@ -243,9 +247,9 @@ drl_status drl_archive_read(drl_archive *r, uint8_t **bytes, size_t *size, size_
     *size = 0;
     drl_status st = DRL_OK;
     uint8_t *buf = NULL;
-    size_t n = 0, capacity = 0;
+    size_t n = 0, capacity = 0, first = r->claimed < FIRST_BLOCK ? r->claimed + 1 : FIRST_BLOCK;
     for (la_ssize_t got = 1; got > 0;) {
-        if (n == capacity && (st = grow(&buf, &capacity, limit, err)) != DRL_OK) {
+        if (n == capacity && (st = grow(&buf, &capacity, first, limit, err)) != DRL_OK) {
             st = drl_err_context(err, st, "%s", r->path);
             goto failed;
         }
@@ -282,7 +286,7 @@ drl_status drl_archive_unpack_gzip(uint8_t **bytes, size_t *size, const uint8_t 
     for (size_t got = 1; st == DRL_OK && got > 0;) {
         const uint8_t *block;
         if ((st = drl_gunzip_read(gz, &block, &got, err)) != DRL_OK) break;
-        while (st == DRL_OK && n + got > capacity) st = grow(&buf, &capacity, limit, err);
+        while (st == DRL_OK && n + got > capacity) st = grow(&buf, &capacity, FIRST_BLOCK, limit, err);
         if (st == DRL_OK && got > 0) memcpy(buf + n, block, got), n += got;
     }
     drl_gunzip_close(gz);

@@ -1,9 +1,9 @@
 /* Reading archives member by member (libarchive): open, next, read, close.
  *
- * Sizes found in a file are claims: nothing is allocated from them, memory grows with the bytes that really arrive, and
- * reading stops at the limits the caller gives. Compressed streams are unpacked and verified to their end by unpack.h;
- * zip and 7z members by libarchive against their CRC-32. A plain tar has no checksum of its contents. Every message
- * names the file, and the member where there is one.
+ * Sizes found in a file are claims: nothing large is allocated from them, memory grows with the bytes that really
+ * arrive, and reading stops at the limits the caller gives. Compressed streams are unpacked and verified to their end
+ * by unpack.h; zip and 7z members by libarchive against their CRC-32. A plain tar has no checksum of its contents.
+ * Every message names the file, and the member where there is one.
  *
  * Nothing is ever unpacked to disk. All the same an archive is refused that no honest tool would have made of a
  * dataset: with absolute paths, with ".." in a path, with links or devices, or with two members of one name. */

@@ -11,6 +11,8 @@
 #ifndef DRL_CACHE_H
 #define DRL_CACHE_H
 
+#include <time.h>
+
 #include "drl/data.h"
 
 /* dir = where the configuration wants caches to be; false: nowhere. */
@@ -31,5 +33,7 @@ drl_status drl_identify_file(char sha256[65], const char *path, const drl_datase
  * none. To remember one is an attempt: it may fail unseen. */
 bool drl_recall(char sha256[65], const char *state, const drl_dataset_cfg *cfg);
 void drl_remember(const char *sha256, const char *state, const drl_dataset_cfg *cfg);
+/* Has enough time passed since a file's last change that another one would show in its times? */
+bool drl_settled(time_t changed);
 
 #endif

@@ -66,6 +66,10 @@ void drl_remember(const char *sha256, const char *state, const drl_dataset_cfg *
     if (drl_make_dirs(dir, NULL) == DRL_OK) (void)drl_write_file(path, record, RECORD, NULL);
 }
 
+bool drl_settled(time_t changed) {
+    return time(NULL) - changed > SETTLE_SECONDS;
+}
+
 drl_status drl_identify_file(char sha256[65], const char *path, const drl_dataset_cfg *cfg, drl_err *err) {
     struct stat s;
     if (stat(path, &s) != 0) return drl_fail(err, DRL_ERR_IO, "%s: %s", path, strerror(errno));
@@ -79,6 +83,6 @@ drl_status drl_identify_file(char sha256[65], const char *path, const drl_datase
     free(real);
     if (drl_recall(sha256, state, cfg)) return DRL_OK;
     drl_status st = drl_sha256_file(sha256, path, err);
-    if (st == DRL_OK && time(NULL) - s.st_mtim.tv_sec > SETTLE_SECONDS) drl_remember(sha256, state, cfg);
+    if (st == DRL_OK && drl_settled(s.st_mtim.tv_sec)) drl_remember(sha256, state, cfg);
     return st;
 }

@@ -30,6 +30,9 @@
 
 /* Prefixes of a path. */
 #define PATH_SOURCES(X)                                                                                                \
+    X("folder:", drl_source_folder, drl_identify_folder,                                                               \
+      "a directory, or an archive (.tar.gz, .zip, .7z ...), of train/CLASS/*.jpg|png and test/CLASS/*, or of "         \
+      "CLASS/*, a sixth of which are then drawn for testing")                                                          \
     X("npz:", drl_source_npz, drl_identify_npz,                                                                        \
       "a NumPy archive of train_images, train_labels, test_images and test_labels (or x_train ..., or images and "     \
       "labels): uint8 or float32 in [0, 1]")

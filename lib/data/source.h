@@ -23,8 +23,9 @@ drl_status drl_source_unknown(const char *name, drl_err *err);
 /* What follows the prefix in a name; NULL where the name's source is not a prefix. */
 const char *drl_source_path(const char *name);
 
-drl_source_fn drl_source_idx, drl_source_cifar, drl_source_synthetic_factors, drl_source_synthetic_grey, drl_source_npz;
-drl_identify_fn drl_identify_idx, drl_identify_cifar, drl_identify_npz;
+drl_source_fn drl_source_idx, drl_source_cifar, drl_source_synthetic_factors, drl_source_synthetic_grey,
+    drl_source_folder, drl_source_npz;
+drl_identify_fn drl_identify_idx, drl_identify_cifar, drl_identify_folder, drl_identify_npz;
 
 #define DRL_FASHION_MNIST_SYSTEM_DIR "/usr/share/datasets/fashion-mnist"
 

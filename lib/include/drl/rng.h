@@ -24,6 +24,7 @@ typedef enum drl_rng_purpose {
     DRL_RNG_PROBE,     /* probe initialisation, order and dropout                   */
     DRL_RNG_MIXUP,     /* partner and lambda of mixup                               */
     DRL_RNG_BOOTSTRAP, /* resampling of confidence intervals                        */
+    DRL_RNG_FOLDER,    /* test images of a source without any; sub = class          */
 } drl_rng_purpose;
 
 typedef struct drl_rng {
