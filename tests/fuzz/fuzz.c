@@ -77,7 +77,8 @@ const char *fuzz_pack(const char *name, const char *const *members, size_t n, co
         archive_entry_set_filetype(e, AE_IFREG);
         archive_entry_set_perm(e, 0644);
         archive_entry_set_size(e, (la_int64_t)part);
-        good = archive_write_header(a, e) == ARCHIVE_OK && (part == 0 || archive_write_data(a, bytes, part) == (la_ssize_t)part);
+        good = archive_write_header(a, e) == ARCHIVE_OK &&
+               (part == 0 || archive_write_data(a, bytes, part) == (la_ssize_t)part);
         archive_entry_free(e);
         bytes += part, size -= part;
     }
@@ -88,20 +89,28 @@ const char *fuzz_pack(const char *name, const char *const *members, size_t n, co
     return path;
 }
 
+void fuzz_read(const void *bytes, size_t size) {
+    static volatile unsigned sink;
+    unsigned sum = 0;
+    for (size_t i = 0; i < size; i++) sum += ((const uint8_t *)bytes)[i];
+    sink = sum;
+    (void)sink;
+}
+
 void fuzz_dataset(const char *name, size_t image_size) {
     drl_dataset *ds;
     drl_err err;
     drl_dataset_cfg cfg = {.name = name, .data_dir = fuzz_path(""), .size = image_size, .cache_dir = ""};
     if (drl_dataset_open(&ds, &cfg, &err) != DRL_OK) {
         fuzz_check(err.message[0] && !strpbrk(err.message, "\n\r"), "an error without its one line");
+        if (getenv("FUZZ_VERBOSE")) puts(err.message);
         fuzz_check(ds == NULL, "a dataset in spite of an error");
         return;
     }
     fuzz_check(ds->classes >= 2 && ds->classes <= 256, "a number of classes out of range");
     for (int s = 0; s < DRL_SPLITS; s++) {
         const drl_images *im = &ds->split[s];
-        volatile unsigned sum = 0; /* the sanitizers see every byte read */
-        for (size_t i = 0; i < im->n * im->h * im->w * im->c; i++) sum += im->pixels[i];
+        fuzz_read(im->pixels, im->n * im->h * im->w * im->c);
         for (size_t i = 0; i < im->n; i++)
             fuzz_check(im->labels[i] >= 0 && (size_t)im->labels[i] < ds->classes, "a label out of range");
     }

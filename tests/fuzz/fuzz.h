@@ -20,7 +20,11 @@ const char *fuzz_write(const char *name, const void *bytes, size_t size);
  * then as much as there is of it; the last name gets the rest. */
 const char *fuzz_pack(const char *name, const char *const *members, size_t n, const uint8_t *bytes, size_t size);
 
-/* Opens a dataset below fuzz_path(""), without a cache; where it opens, every image and label is looked at. */
+/* Reads every byte, for the sanitizers to see. */
+void fuzz_read(const void *bytes, size_t size);
+
+/* Opens a dataset below fuzz_path(""), without a cache; where it opens, every image and label is looked at; where it
+ * does not, and FUZZ_VERBOSE is set, the error is printed. */
 void fuzz_dataset(const char *name, size_t image_size);
 
 /* Ends the process with a line where something that has to be true is not. */

@@ -1,5 +1,5 @@
-/* CIFAR's binary archives. The first byte chooses CIFAR-10 or 100, and whether the rest is the archive itself or what is
- * in its members: a checksum would keep a fuzzer out of those. */
+/* CIFAR's binary archives. The first byte chooses CIFAR-10 or 100, and whether the rest is the archive itself or what
+ * is in its members: a checksum would keep a fuzzer out of those. */
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {

@@ -19,7 +19,7 @@
 DRL_CONFIG_STRUCT(fuzz_cfg, OPTIONS);
 static DRL_CONFIG_TABLE(fuzz_options, fuzz_cfg, OPTIONS)
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+    int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     size_t n;
     const drl_option *options = fuzz_options(&n);
     fuzz_cfg cfg, again;

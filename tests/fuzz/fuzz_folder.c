@@ -1,5 +1,5 @@
-/* Image folders. The first byte chooses: a picture, decoded in memory and resized; pictures in a tar packed here; or the
- * rest of the input as the archive itself, with its name ending as the byte says. */
+/* Image folders. The first byte chooses: a picture, decoded in memory and resized; pictures in a tar packed here; or
+ * the rest of the input as the archive itself, with its name ending as the byte says. */
 #include <stdio.h>
 
 #include "data/picture.h"
@@ -14,8 +14,7 @@ static void decode(const uint8_t *bytes, size_t size) {
         return;
     }
     fuzz_check(p.h > 0 && p.w > 0 && (p.c == 1 || p.c == 3) && p.h * p.w <= limits.pixels, "a picture of a wrong size");
-    volatile unsigned sum = 0;
-    for (size_t i = 0; i < p.h * p.w * p.c; i++) sum += p.pixels[i];
+    fuzz_read(p.pixels, p.h * p.w * p.c);
     fuzz_check(drl_picture_resize(out, &p, 7, DRL_RESIZE_AREA, NULL) == DRL_OK &&
                    drl_picture_resize(out, &p, 7, DRL_RESIZE_BICUBIC, NULL) == DRL_OK,
                "a picture that cannot be resized");

@@ -6,7 +6,8 @@ static void parse(const uint8_t *bytes, size_t size) {
     drl_idx_images images;
     drl_idx_labels labels;
     if (drl_idx_parse_images(&images, bytes, size, NULL) == DRL_OK)
-        fuzz_check(images.pixels + images.n * images.h * images.w == bytes + size, "images that do not fill their file");
+        fuzz_check(images.pixels + images.n * images.h * images.w == bytes + size,
+                   "images that do not fill their file");
     for (size_t first = 0; first < 2; first++)
         if (drl_idx_parse_labels(&labels, bytes, size, first, 10, NULL) == DRL_OK)
             for (size_t i = 0; i < labels.n; i++)
@@ -14,8 +15,8 @@ static void parse(const uint8_t *bytes, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-    static const char *const members[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-                                          "t10k-labels-idx1-ubyte"};
+    static const char *const members[] = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                          "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
     if (size == 0) return 0;
     if (bytes[0] % 2 == 0) {
         parse(bytes + 1, size - 1);
