@@ -230,6 +230,7 @@ static drl_status fill_split(drl_images *im, const drl_npy *a, const layout *l, 
 static drl_status fill(drl_dataset *ds, int s, const drl_npy *a, const layout *l, const int32_t *labels,
                        const drl_dataset_cfg *cfg, drl_err *err) {
     const size_t limit[DRL_SPLITS] = {cfg->train_limit, cfg->test_limit};
+    assert(labels);
     uint32_t *index;
     size_t n_test = 0;
     drl_status st = drl_alloc(&index, l->n, sizeof *index, "order of the images", err);
@@ -249,7 +250,7 @@ static drl_status fill(drl_dataset *ds, int s, const drl_npy *a, const layout *l
 static drl_status decode(drl_dataset *ds, member files[ROLES], const drl_dataset_cfg *cfg, const char *path,
                          drl_err *err) {
     int first = files[WHOLE].name ? WHOLE : TRAIN, end = files[WHOLE].name ? NAMES : WHOLE;
-    layout l[ROLES];
+    layout l[ROLES] = {{0}};
     int32_t *labels[ROLES] = {NULL};
     const member *at = NULL; /* what a failure is about */
     drl_status st = DRL_OK;

@@ -386,7 +386,7 @@ static void test_round_trip(void **state) {
     static const char *const sources[] = {"synthetic:factors", "synthetic:shapes-grey"};
     drl_dataset *ds, *again;
     drl_err err;
-    struct stat first, second;
+    struct stat first = {0}, second = {0};
     for (int k = 0; k < 2; k++) {
         drl_dataset_cfg cfg = {.name = sources[k], .size = 16, .train_limit = 1500, .test_limit = 7, .cache_dir = ""};
         assert_int_equal(drl_dataset_open(&ds, &cfg, &err), DRL_OK);
@@ -430,7 +430,7 @@ static void test_write_refused(void **state) {
     for (int s = 0; s < DRL_SPLITS; s++) ds->split[s].h = H;
     assert_refused(drl_npz_write(files_path("no/x.npz"), ds, &err), &err, held,
                    "no/x.npz: cannot create: No such file");
-    struct stat info;
+    struct stat info = {0};
     assert_true(stat(files_path("old.npz"), &info) == 0 && info.st_size == 3);
     assert_int_equal(drl_npz_write(files_path("old.npz"), ds, &err), DRL_OK);
     assert_true(stat(files_path("old.npz"), &info) == 0 && info.st_size > 600);

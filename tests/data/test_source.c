@@ -35,6 +35,13 @@ static void test_names(void **state) {
     }
     for (size_t k = 0; k < sizeof unknown / sizeof *unknown; k++) assert_null(drl_source_find(unknown[k]));
     assert_null(drl_source_find(NULL));
+    static const char *const paths[] = {"npz:/a:b.npz", "folder:a"};
+    for (size_t k = 0; k < 2; k++) {
+        assert_ptr_equal(drl_source_path(paths[k]), strchr(paths[k], ':') + 1);
+        snprintf(line, sizeof line, "%.*s:PATH: ", (int)strcspn(paths[k], ":"), paths[k]);
+        assert_non_null(strstr(drl_dataset_help(), line));
+    }
+    assert_null(drl_source_find("npz:"));
 }
 
 static bool is_hex(const char *s, size_t length) {
