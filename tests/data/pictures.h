@@ -12,9 +12,11 @@ static uint8_t sample(size_t y, size_t x, size_t k) {
     return (uint8_t)(7 * y * y + 13 * x + 31 * y * x + 50 * k);
 }
 
-/* A JPEG h x w of those samples times 0, or of one colour where `flat` >= 0. The caller frees it. */
-static uint8_t *jpeg_make(size_t *size, size_t h, size_t w, int channels, J_COLOR_SPACE space, int flat,
-                          bool progressive) {
+/* A JPEG h x w of those samples, or of one colour where `flat` >= 0; of n_scans scans, those of libjpeg where it is
+ * negative, in one where it is 0. The caller frees
+ * it. */
+static uint8_t *jpeg_make_scans(size_t *size, size_t h, size_t w, int channels, J_COLOR_SPACE space, int flat,
+                                const jpeg_scan_info *scans, int n_scans) {
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;
     unsigned char *out = NULL;
@@ -29,7 +31,12 @@ static uint8_t *jpeg_make(size_t *size, size_t h, size_t w, int channels, J_COLO
     jpeg.in_color_space = space;
     jpeg_set_defaults(&jpeg);
     jpeg_set_quality(&jpeg, 95, TRUE);
-    if (progressive) jpeg_simple_progression(&jpeg);
+    if (n_scans > 0) {
+        jpeg.scan_info = scans;
+        jpeg.num_scans = n_scans;
+    } else if (n_scans < 0) {
+        jpeg_simple_progression(&jpeg);
+    }
     jpeg_start_compress(&jpeg, TRUE);
     for (size_t y = 0; y < h; y++) {
         for (size_t x = 0; x < w; x++)
@@ -42,6 +49,11 @@ static uint8_t *jpeg_make(size_t *size, size_t h, size_t w, int channels, J_COLO
     jpeg_destroy_compress(&jpeg);
     *size = n;
     return out;
+}
+
+static uint8_t *jpeg_make(size_t *size, size_t h, size_t w, int channels, J_COLOR_SPACE space, int flat,
+                          bool progressive) {
+    return jpeg_make_scans(size, h, w, channels, space, flat, NULL, progressive ? -1 : 0);
 }
 
 typedef struct png_kind {

@@ -201,6 +201,7 @@ static void test_colour_and_size(void **state) {
         }
         drl_dataset_free(ds);
         refused((drl_dataset_cfg){0}, "train/a/2.png: is 9 x 5, but the first picture 4 x 6: choose a size for all");
+        refused((drl_dataset_cfg){.skip_bad = true}, "choose a size for all"); /* which is not their fault */
     }
 }
 

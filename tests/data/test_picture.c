@@ -121,6 +121,27 @@ static void test_limits(void **state) {
     free(jpeg);
 }
 
+/* A progressive JPEG of more scans than anyone uses, each of which costs the time of the whole picture. */
+static void test_scans(void **state) {
+    (void)state;
+    static jpeg_scan_info scans[2 + 63 * 2];
+    for (int many = 0; many < 2; many++) {
+        int n = 0;
+        scans[n++] = (jpeg_scan_info){1, {0}, 0, 0, 0, 0};
+        for (int k = 1; k < 64; k++) scans[n++] = (jpeg_scan_info){1, {0}, k, k, 0, many ? 1 : 0};
+        for (int k = 1; many && k < 64; k++) scans[n++] = (jpeg_scan_info){1, {0}, k, k, 1, 0};
+        size_t size;
+        uint8_t *bytes = jpeg_make_scans(&size, 8, 8, 1, JCS_GRAYSCALE, -1, scans, n);
+        if (many) {
+            refused(bytes, size, &limits, DRL_ERR_FORMAT, "JPEG: more than 100 scans");
+        } else {
+            drl_picture p = decode(bytes, size);
+            drl_picture_free(&p);
+        }
+        free(bytes);
+    }
+}
+
 /* No cut is accepted; a changed byte is refused or, where a JPEG cannot tell, gives a picture of some kind. */
 static size_t bend(const uint8_t *good, size_t size, bool checked) {
     size_t accepted = 0;
@@ -186,8 +207,8 @@ static void test_png_write(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png_kinds),      cmocka_unit_test(test_jpeg_kinds), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_cuts_and_flips), cmocka_unit_test(test_png_write),
+        cmocka_unit_test(test_png_kinds), cmocka_unit_test(test_jpeg_kinds),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_scans),     cmocka_unit_test(test_cuts_and_flips), cmocka_unit_test(test_png_write),
     };
     return cmocka_run_group_tests_name("pictures", tests, files_make, files_remove);
 }
