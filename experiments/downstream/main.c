@@ -60,7 +60,7 @@ static drl_status read_settings(program *p, int argc, char **argv, drl_err *err)
     st = drl_cli_config(&p->cli, &p->s, DRL_SOURCE_DIR "/experiments/downstream", err);
     static const char *const shorthand[] = {"--dataset", "--seeds"};
     /* these flags are short for keys, and have the keys' limits */
-    char assignment[2][128];
+    char assignment[2][DRL_STRING_MAX + 16];
     snprintf(assignment[0], sizeof assignment[0], "data.dataset=%s", p->cli.dataset);
     snprintf(assignment[1], sizeof assignment[1], "eval.seeds=%zu", p->cli.seeds);
     const bool given[] = {p->cli.dataset[0] != 0, p->cli.seeds != 0};

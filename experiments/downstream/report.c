@@ -103,7 +103,7 @@ static drl_status add_table_row(drl_table *table, const rows *all, const char *l
 
 static drl_status add_notes(drl_table *table, const rows *all, const char *scale, const settings *s, drl_err *err) {
     const drl_model_cfg *m = &s->model;
-    char line[400], took[32];
+    char line[DRL_STRING_MAX + 400], took[32];
     double seconds = stats_at(all, m->model_method, "train_seconds", NAN, 1).mean;
     double rate = stats_at(all, m->model_method, "train_images_per_second", NAN, 1).mean;
     snprintf(
@@ -131,7 +131,7 @@ static drl_status add_notes(drl_table *table, const rows *all, const char *scale
 static drl_status make_table(const rows *all, const char *stem, const char *dataset, const char *scale,
                              const settings *s, drl_err *err) {
     drl_table *table;
-    char title[160], label[64];
+    char title[DRL_STRING_MAX + 64], label[64];
     snprintf(title, sizeof title, "R1: accuracy of probes on frozen codes, %s", dataset);
     const char *head[1 + PROBES] = {"code"};
     for (int probe = 0; probe < PROBES; probe++) head[1 + probe] = probe_title[probe];
@@ -287,7 +287,7 @@ static drl_status make_figure(const rows *all, const char *out, const char *stem
         }
     }
     if (n == 0) return drl_fail(err, DRL_ERR_NOT_FOUND, "no rows to draw: every probe is switched off");
-    char data[1200], title[200];
+    char data[1200], title[DRL_STRING_MAX + 64];
     snprintf(data, sizeof data, "%s/figures/%s.dat", out, stem);
     snprintf(title, sizeof title, "Downstream accuracy along the trajectory: %s, %s scale", dataset, scale);
     drl_status st = drl_curves_write(data, curves, n, err);
@@ -299,10 +299,9 @@ static drl_status make_figure(const rows *all, const char *out, const char *stem
 drl_status write_report(drl_store *store, const char *out, const char *dataset, const char *scale,
                         const char *config_hash, const settings *s, drl_err *err) {
     rows all = {.config_hash = config_hash};
-    char stem[160], path[1200];
-    snprintf(stem, sizeof stem, EXPERIMENT "-%s-%s", dataset, scale);
-    for (char *c = stem; *c; c++)
-        if (*c == ':' || *c == '/') *c = '-';
+    char stem[160], path[1200], name[DRL_DATASET_SHORT_MAX];
+    drl_dataset_short_name(name, dataset);
+    snprintf(stem, sizeof stem, EXPERIMENT "-%s-%s", name, scale);
     drl_status st = drl_store_rows(store, EXPERIMENT, dataset, scale, keep_row, &all, err);
     const char *const dirs[] = {"tables", "figures"};
     for (int i = 0; st == DRL_OK && i < 2; i++) {

@@ -5,7 +5,8 @@
  * Classes are the names of the directories, in the order of their bytes. Without train/ and test/ a sixth of each
  * class's pictures, rounded, but one of two or more, is the test split: drawn by the seed, whatever the order in the
  * archive. Within a split come first the first pictures of all classes by name, then the second ones, and so on until
- * the longest class ends: so a limit that is not below the number of classes leaves all of them. */
+ * the longest class ends: so a limit that is not below the number of classes leaves all of them. Limits and order are
+ * those of the listing: a picture that is skipped later leaves a gap that closes. */
 #ifndef DRL_FOLDER_H
 #define DRL_FOLDER_H
 

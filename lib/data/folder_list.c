@@ -188,9 +188,9 @@ static drl_status arrange(drl_folder_list *l, const char *path, const drl_datase
     size_t count[DRL_SPLITS][256] = {{0}}, limit[DRL_SPLITS] = {cfg->train_limit, cfg->test_limit};
     drl_folder_picture **sorted;
     drl_status st = parse(l, &has_splits, path, err);
-    if (st != DRL_OK || (st = drl_alloc(&sorted, l->n, sizeof *sorted, "list of pictures", err)) != DRL_OK) return st;
+    if (st != DRL_OK || (st = drl_alloc(&sorted, l->n, sizeof(void *), "list of pictures", err)) != DRL_OK) return st;
     for (size_t i = 0; i < l->n; i++) sorted[i] = &l->pictures[i];
-    qsort(sorted, l->n, sizeof *sorted, compare);
+    qsort(sorted, l->n, sizeof(void *), compare);
     st = rank(l, sorted, count, !has_splits, path, cfg->seed, err);
     if (st == DRL_OK) st = check_classes(l, count, path, err);
     for (size_t i = 0; st == DRL_OK && i < l->n; i++) {

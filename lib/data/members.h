@@ -13,8 +13,8 @@
 
 typedef struct drl_members drl_members;
 
-/* A directory, else any archive that archive.h reads; messages name path and member. */
-drl_status drl_members_open(drl_members **members, const char *path, drl_err *err);
+/* *out = a directory, else any archive that archive.h reads; messages name path and member. */
+drl_status drl_members_open(drl_members **out, const char *path, drl_err *err);
 void drl_members_close(drl_members *members);
 
 /* Moves to the next picture: *name, its path below the directory or in the archive, is lent until the next call; NULL

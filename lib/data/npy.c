@@ -81,7 +81,7 @@ static drl_status parse_shape(drl_npy *npy, cursor *c, drl_err *err) {
 
 /* NumPy's name of a type: byte order, kind, bytes. */
 static drl_status parse_descr(drl_npy *npy, cursor *c, drl_err *err) {
-    char descr[16];
+    char descr[16] = "";
     if (!take_string(c, descr, sizeof descr))
         return drl_fail(err, DRL_ERR_FORMAT, "the header's descr is not the name of a simple type");
     if (descr[0] == '>' && descr[1] && descr[2] != '1')

@@ -15,6 +15,7 @@
 #include "cache.h"
 #include "drl/mem.h"
 #include "npy.h"
+#include "picture.h"
 #include "source.h"
 #include "stratify.h"
 
@@ -207,17 +208,21 @@ static drl_status take_image(uint8_t *image, const drl_npy *a, const layout *l, 
     return DRL_OK;
 }
 
-/* The images index[0 .. n-1] of an array, and their labels. */
+/* The images index[0 .. n-1] of an array, and their labels. Pictures of another size than the one asked for are taken
+ * one by one and resized. */
 static drl_status fill_split(drl_images *im, const drl_npy *a, const layout *l, const int32_t *labels,
                              const uint32_t *index, size_t n, const drl_dataset_cfg *cfg, drl_err *err) {
-    if (cfg->size && (l->h != cfg->size || l->w != cfg->size))
-        return drl_fail(err, DRL_ERR_SHAPE, "images are %zu x %zu, %zu x %zu asked for: they are not resized", l->h,
-                        l->w, cfg->size, cfg->size);
-    drl_status st = drl_images_alloc(im, n, l->h, l->w, l->c, 0, err);
+    bool resize = cfg->size && (l->h != cfg->size || l->w != cfg->size);
+    drl_picture picture = {l->h, l->w, l->c, NULL};
+    drl_status st = drl_images_alloc(im, n, resize ? cfg->size : l->h, resize ? cfg->size : l->w, l->c, 0, err);
+    if (st == DRL_OK && resize) st = drl_alloc(&picture.pixels, l->h * l->w * l->c, 1, "image", err);
     for (size_t i = 0; st == DRL_OK && i < n; i++) {
+        uint8_t *to = im->pixels + i * im->h * im->w * im->c;
         im->labels[i] = labels[index[i]];
-        st = take_image(im->pixels + i * l->h * l->w * l->c, a, l, index[i], err);
+        st = take_image(resize ? picture.pixels : to, a, l, index[i], err);
+        if (st == DRL_OK && resize) st = drl_picture_resize(to, &picture, cfg->size, cfg->resize, err);
     }
+    drl_free(picture.pixels);
     return st;
 }
 
@@ -225,6 +230,7 @@ static drl_status fill_split(drl_images *im, const drl_npy *a, const layout *l, 
 static drl_status fill(drl_dataset *ds, int s, const drl_npy *a, const layout *l, const int32_t *labels,
                        const drl_dataset_cfg *cfg, drl_err *err) {
     const size_t limit[DRL_SPLITS] = {cfg->train_limit, cfg->test_limit};
+    assert(labels);
     uint32_t *index;
     size_t n_test = 0;
     drl_status st = drl_alloc(&index, l->n, sizeof *index, "order of the images", err);
@@ -244,7 +250,7 @@ static drl_status fill(drl_dataset *ds, int s, const drl_npy *a, const layout *l
 static drl_status decode(drl_dataset *ds, member files[ROLES], const drl_dataset_cfg *cfg, const char *path,
                          drl_err *err) {
     int first = files[WHOLE].name ? WHOLE : TRAIN, end = files[WHOLE].name ? NAMES : WHOLE;
-    layout l[ROLES];
+    layout l[ROLES] = {{0}};
     int32_t *labels[ROLES] = {NULL};
     const member *at = NULL; /* what a failure is about */
     drl_status st = DRL_OK;

@@ -18,7 +18,7 @@ drl_status drl_picture_decode(drl_picture *p, const uint8_t *bytes, size_t size,
                               drl_err *err) {
     static const uint8_t jpeg[] = {0xff, 0xd8, 0xff}, png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
     *p = (drl_picture){0};
-    if (size == 0) return drl_fail(err, DRL_ERR_FORMAT, "is empty");
+    if (size == 0) return drl_fail(err, DRL_ERR_FORMAT, "the file is empty");
     if (size > limits->bytes)
         return drl_fail(err, DRL_ERR_LIMIT, "has %zu bytes, at most %zu are allowed", size, limits->bytes);
     drl_status st;

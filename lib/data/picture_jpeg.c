@@ -7,7 +7,7 @@
 
 #include "drl/mem.h"
 
-#define MAX_SCANS 200 /* of a progressive picture: each costs the time of the whole, whatever little it holds */
+#define MAX_SCANS 100 /* of a progressive picture: each costs the time of the whole, whatever little it holds */
 
 /* libjpeg's way out of an error: a longjmp back to where the call began. */
 typedef struct context {

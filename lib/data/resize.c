@@ -100,7 +100,7 @@ static drl_status taps_make(taps *t, size_t n, size_t side, drl_err *err) {
 }
 
 static uint8_t to_byte(double v) {
-    return v <= 0 ? 0 : v >= 255 ? 255 : (uint8_t)(v + 0.5);
+    return v <= 0 ? 0 : v >= 255 ? 255 : (uint8_t)floor(v + 0.5);
 }
 
 static drl_status resize_bicubic(uint8_t *out, const square *s, size_t side, drl_err *err) {

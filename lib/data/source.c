@@ -1,9 +1,12 @@
 /* The table of sources (source.h). */
+#define _POSIX_C_SOURCE 200809L /* strncasecmp */
 #include "source.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 /* X(name, open, locate, identify, help) */
@@ -74,6 +77,35 @@ const drl_source *drl_source_find(const char *name) {
 const char *drl_source_path(const char *name) {
     const drl_source *s = drl_source_find(name);
     return s && is_prefix(s->name) ? name + strlen(s->name) : NULL;
+}
+
+/* Length of a file's name without the endings of archives. */
+static size_t stem_length(const char *name) {
+    static const char *const endings[] = {".gz", ".tgz", ".zst", ".xz", ".bz2", ".tar", ".zip", ".7z", ".npz"};
+    size_t n = strlen(name);
+    for (size_t k = 0; k < sizeof endings / sizeof *endings; k++) {
+        size_t length = strlen(endings[k]);
+        if (n <= length || strncasecmp(name + n - length, endings[k], length) != 0) continue;
+        n -= length;
+        k = (size_t)-1; /* once more from the first: .tar.gz */
+    }
+    return n;
+}
+
+void drl_dataset_short_name(char out[DRL_DATASET_SHORT_MAX], const char *name) {
+    const char *path = drl_source_path(name);
+    if (path) {
+        char base[1024];
+        size_t n = strlen(path), from;
+        while (n > 1 && path[n - 1] == '/') n--;
+        for (from = n; from > 0 && path[from - 1] != '/';) from--;
+        snprintf(base, sizeof base, "%.*s", (int)(n - from), path + from);
+        snprintf(out, DRL_DATASET_SHORT_MAX, "%.*s%.*s", (int)(path - name), name, (int)stem_length(base), base);
+    } else {
+        snprintf(out, DRL_DATASET_SHORT_MAX, "%s", name);
+    }
+    for (char *c = out; *c; c++)
+        if (!(isalnum((unsigned char)*c) && (unsigned char)*c < 128) && !strchr("._-", *c)) *c = '-';
 }
 
 drl_status drl_source_unknown(const char *name, drl_err *err) {

@@ -22,9 +22,10 @@ drl_status drl_stratify(uint32_t *index, size_t *n_test, const int32_t *labels, 
         size_t m = 0;
         for (size_t i = 0; i < n; i++)
             if (labels[i] == (int32_t)k) members[m++] = (uint32_t)i;
-        /* sub 0 is the probe's validation split */
-        drl_rng_permutation(drl_rng_stream(seed, DRL_RNG_SPLIT, (uint32_t)k + 1, 0), perm, m);
-        for (size_t j = 0; j < (m + SHARE / 2) / SHARE; j++) test[members[perm[j]]] = true;
+        drl_rng_permutation(drl_rng_stream(seed, DRL_RNG_FOLDER, (uint32_t)k, 0), perm, m);
+        size_t wanted = (m + SHARE / 2) / SHARE;
+        if (wanted == 0 && m > 1) wanted = 1;
+        for (size_t j = 0; j < wanted; j++) test[members[perm[j]]] = true;
     }
     size_t train = 0;
     for (size_t i = 0; st == DRL_OK && i < n; i++) *n_test += test[i];

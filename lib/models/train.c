@@ -112,10 +112,8 @@ drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_d
                             drl_threads *team, const char *out, drl_train_run *run, drl_err *err) {
     drl_status st = drl_model_open(m, cfg, data, seed, team, err);
     if (st != DRL_OK) return st;
-    char dir[4096], dataset[64];
-    snprintf(dataset, sizeof dataset, "%.63s", data->name);
-    for (char *c = dataset; *c; c++)
-        if (*c == ':' || *c == '/') *c = '-';
+    char dir[4096], dataset[DRL_DATASET_SHORT_MAX];
+    drl_dataset_short_name(dataset, data->name);
     snprintf(dir, sizeof dir, "%s/models/%s-%s-%.12s", out, (*m)->method->name, dataset, (*m)->key);
     run->dir = dir;
     st = drl_model_train(*m, run, err);

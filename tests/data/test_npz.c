@@ -302,7 +302,7 @@ static void test_class_names(void **state) {
 static void test_split(void **state) {
     (void)state;
     enum { ALL = 200 };
-    static const size_t per_class[] = {120, 60, 18, 2}, for_test[] = {20, 10, 3, 0};
+    static const size_t per_class[] = {120, 60, 18, 2}, for_test[] = {20, 10, 3, 1};
     uint8_t pixels[ALL * 4], labels[ALL];
     drl_dataset *ds[3];
     drl_err err;
@@ -319,7 +319,7 @@ static void test_split(void **state) {
     for (int k = 0; k < 3; k++)
         if (open_with(&ds[k], "a.npz", (drl_dataset_cfg){.seed = k == 2}, &err) != DRL_OK) fail_msg("%s", err.message);
     const drl_images *train = &ds[0]->split[DRL_SPLIT_TRAIN], *test = &ds[0]->split[DRL_SPLIT_TEST];
-    assert_true(train->n == ALL - 33 && test->n == 33);
+    assert_true(train->n == ALL - 34 && test->n == 34);
     size_t seen[ALL] = {0}, count[4] = {0}, other = 0;
     for (int s = 0; s < DRL_SPLITS; s++) {
         const drl_images *im = &ds[0]->split[s];
@@ -352,12 +352,41 @@ static void assert_same(const drl_dataset *a, const drl_dataset *b) {
     }
 }
 
+/* Of another size: the centred square, resized. A checkerboard of single pixels becomes its mean. */
+static void test_resized(void **state) {
+    (void)state;
+    uint8_t pixels[2 * 4 * 8];
+    drl_dataset *ds;
+    drl_err err;
+    for (size_t k = 0; k < sizeof pixels; k++) {
+        size_t x = k % 8, y = k / 8;
+        pixels[k] = x < 2 || x > 5 ? 255 : (x + y) % 2 ? 40 : 100;
+    }
+    make();
+    set_member(0, "|u1", "2, 4, 8", pixels, sizeof pixels);
+    set_member(1, "|u1", "2,", "\0\1", 2);
+    set_member(2, "|u1", "1, 4, 8, 1", pixels, 32);
+    set_member(3, "|u1", "1,", "\1", 1);
+    write_file();
+    if (open_with(&ds, "a.npz", (drl_dataset_cfg){.size = 2}, &err) != DRL_OK) fail_msg("%s", err.message);
+    for (int s = 0; s < DRL_SPLITS; s++) {
+        const drl_images *im = &ds->split[s];
+        assert_true(im->h == 2 && im->w == 2 && im->c == 1 && im->n == (s == DRL_SPLIT_TRAIN ? 2 : 1));
+        for (size_t k = 0; k < 4 * im->n; k++) assert_int_equal(im->pixels[k], 70);
+    }
+    drl_dataset_free(ds);
+    if (open_with(&ds, "a.npz", (drl_dataset_cfg){.size = 4}, &err) != DRL_OK) fail_msg("%s", err.message);
+    for (size_t k = 0; k < 16; k++)
+        assert_int_equal(ds->split[DRL_SPLIT_TRAIN].pixels[k], pixels[k / 4 * 8 + 2 + k % 4]);
+    drl_dataset_free(ds);
+}
+
 static void test_round_trip(void **state) {
     (void)state;
     static const char *const sources[] = {"synthetic:factors", "synthetic:shapes-grey"};
     drl_dataset *ds, *again;
     drl_err err;
-    struct stat first, second;
+    struct stat first = {0}, second = {0};
     for (int k = 0; k < 2; k++) {
         drl_dataset_cfg cfg = {.name = sources[k], .size = 16, .train_limit = 1500, .test_limit = 7, .cache_dir = ""};
         assert_int_equal(drl_dataset_open(&ds, &cfg, &err), DRL_OK);
@@ -401,7 +430,7 @@ static void test_write_refused(void **state) {
     for (int s = 0; s < DRL_SPLITS; s++) ds->split[s].h = H;
     assert_refused(drl_npz_write(files_path("no/x.npz"), ds, &err), &err, held,
                    "no/x.npz: cannot create: No such file");
-    struct stat info;
+    struct stat info = {0};
     assert_true(stat(files_path("old.npz"), &info) == 0 && info.st_size == 3);
     assert_int_equal(drl_npz_write(files_path("old.npz"), ds, &err), DRL_OK);
     assert_true(stat(files_path("old.npz"), &info) == 0 && info.st_size > 600);
@@ -442,11 +471,12 @@ static void test_cuts_and_flips(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layouts),       cmocka_unit_test(test_names_of_arrays),
-        cmocka_unit_test(test_floats),        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_other_files),   cmocka_unit_test(test_class_names),
-        cmocka_unit_test(test_split),         cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_write_refused), cmocka_unit_test(test_cuts_and_flips),
+        cmocka_unit_test(test_layouts),        cmocka_unit_test(test_names_of_arrays),
+        cmocka_unit_test(test_floats),         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_other_files),    cmocka_unit_test(test_class_names),
+        cmocka_unit_test(test_split),          cmocka_unit_test(test_resized),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_write_refused),
+        cmocka_unit_test(test_cuts_and_flips),
     };
     return cmocka_run_group_tests_name("npz", tests, files_make, files_remove);
 }

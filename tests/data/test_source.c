@@ -9,7 +9,8 @@ static void test_names(void **state) {
     static const char *const known[] = {"fashion-mnist",        "mnist",          "kmnist",        "emnist-balanced",
                                         "emnist-byclass",       "emnist-bymerge", "emnist-digits", "emnist-letters",
                                         "emnist-mnist",         "cifar10",        "cifar100",      "synthetic:factors",
-                                        "synthetic:shapes-grey"};
+                                        "synthetic:shapes-grey"},
+                             *const paths[] = {"folder:/a/b", "folder:x.zip", "npz:a:b.npz"};
     static const char *const unknown[] = {"",
                                           "mnist2",
                                           "mnis",
@@ -23,6 +24,7 @@ static void test_names(void **state) {
                                           "synthetic:factors2",
                                           ":",
                                           "folder",
+                                          "folder:",
                                           "npz"};
     char line[64];
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
@@ -33,8 +35,37 @@ static void test_names(void **state) {
         snprintf(line, sizeof line, "%s: ", known[k]);
         assert_non_null(strstr(drl_dataset_help(), line));
     }
+    for (size_t k = 0; k < sizeof paths / sizeof *paths; k++) {
+        assert_non_null(drl_source_find(paths[k]));
+        assert_string_equal(drl_source_path(paths[k]), strchr(paths[k], ':') + 1);
+        snprintf(line, sizeof line, "%.*s:PATH: ", (int)strcspn(paths[k], ":"), paths[k]);
+        assert_non_null(strstr(drl_dataset_help(), line));
+    }
     for (size_t k = 0; k < sizeof unknown / sizeof *unknown; k++) assert_null(drl_source_find(unknown[k]));
     assert_null(drl_source_find(NULL));
+    assert_null(drl_source_find("npz:"));
+}
+
+static void test_short_names(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"fashion-mnist", "fashion-mnist"},
+        {"synthetic:shapes-grey", "synthetic-shapes-grey"},
+        {"folder:/data/cifar10-images.tar.gz", "folder-cifar10-images"},
+        {"folder:birds.ZIP", "folder-birds"},
+        {"folder:../my birds//", "folder-my-birds"},
+        {"folder:a/b.7z/c.d", "folder-c.d"},
+        {"folder:.zip", "folder-.zip"},
+        {"npz:/data/svhn.npz", "npz-svhn"},
+        {"folder:/", "folder-"},
+        {"folder:v\xc3\xb6gel;rm", "folder-v--gel-rm"},
+        {"folder:0123456789012345678901234567890123456789012345678901234567890123456789.zip",
+         "folder-01234567890123456789012345678901234567890123456789012345"}};
+    char out[DRL_DATASET_SHORT_MAX];
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        drl_dataset_short_name(out, cases[k][0]);
+        assert_string_equal(out, cases[k][1]);
+    }
 }
 
 static bool is_hex(const char *s, size_t length) {
@@ -87,6 +118,7 @@ int main(void) {
     unsetenv("DRL_DATA_DIR");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_short_names),
         cmocka_unit_test(test_published),
         cmocka_unit_test(test_altered_file),
     };

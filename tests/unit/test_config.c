@@ -151,14 +151,14 @@ static void bounds(void **state) {
     (void)state;
     test_config c;
     drl_config_defaults(&c, options, n_options);
-    char text[512] = "model.name=";
+    char text[DRL_STRING_MAX + 64] = "model.name=";
     memset(text + 11, 'a', DRL_STRING_MAX - 1);
     assert_int_equal(drl_config_set(&c, options, n_options, text, NULL), DRL_OK);
     assert_int_equal(strlen(c.model_name), DRL_STRING_MAX - 1);
     text[11 + DRL_STRING_MAX - 1] = 'a';
     drl_err err;
     assert_int_equal(drl_config_set(&c, options, n_options, text, &err), DRL_ERR_CONFIG);
-    assert_non_null(strstr(err.message, "128 characters: at most 127 fit"));
+    assert_non_null(strstr(err.message, "1024 characters: at most 1023 fit"));
     strcpy(text, "probe.times=");
     for (int i = 0; i < DRL_LIST_MAX; i++) strcat(text, "1 ");
     assert_int_equal(drl_config_set(&c, options, n_options, text, NULL), DRL_OK);

@@ -21,7 +21,7 @@ typedef enum drl_cli_action { DRL_CLI_RUN, DRL_CLI_HELP, DRL_CLI_VERSION } drl_c
 typedef struct drl_cli {
     drl_cli_action action;
     int scale;                          /* --scale, a drl_scale; default desk                                        */
-    char dataset[64];                   /* --dataset; "": what the configuration says                                */
+    char dataset[DRL_STRING_MAX];       /* --dataset; "": what the configuration says                                */
     char data_dir[1024];                /* --data-dir; "": the system's places                                       */
     size_t seeds;                       /* --seeds, a count; 0: what the configuration says                          */
     size_t threads;                     /* --threads; 0: all processors                                              */

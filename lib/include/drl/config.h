@@ -22,8 +22,8 @@
 
 #include "drl/err.h"
 
-#define DRL_STRING_MAX 128 /* bytes of a STRING field, its terminator included */
-#define DRL_LIST_MAX   32  /* numbers of a LIST                                */
+#define DRL_STRING_MAX 1024 /* bytes of a STRING field, its terminator included: a path fits */
+#define DRL_LIST_MAX   32   /* numbers of a LIST                                */
 
 /* kind: what the field of the struct is, and what its text looks like. */
 typedef enum drl_option_kind {

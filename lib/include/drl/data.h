@@ -89,6 +89,11 @@ const char *drl_dataset_known(size_t i, const char **help);
 /* One line per dataset drl_dataset_open knows: its name and where it is looked for. */
 const char *drl_dataset_help(void);
 
+/* out = the dataset's name as part of a file's name: letters, digits and "._-" only, of a path its last part without an
+ * archive's ending. "folder:/pictures/birds.tar.gz" is "folder-birds"; so is another birds elsewhere. */
+#define DRL_DATASET_SHORT_MAX 64
+void drl_dataset_short_name(char out[DRL_DATASET_SHORT_MAX], const char *name);
+
 /* out (n, H, W, C) = (pixels[index[i]] / 255 - mean[c]) / std[c]. Indices are asserted to be in range. */
 void drl_batch_images(drl_real *out, const drl_dataset *ds, drl_split split, const uint32_t *index, size_t n);
 

@@ -16,8 +16,8 @@
 
 /* What determines a trained model, together with the data and the seed. */
 #define DRL_MODEL_OPTIONS(X)                                                                                           \
-    X(STRING, data, dataset, "fashion-mnist", DRL_ANY, "fashion-mnist, synthetic:factors or synthetic:shapes-grey")    \
-    X(SIZE, data, size, "32", DRL_RANGE(8, 512), "side of the square images; smaller sources are zero-padded")         \
+    X(STRING, data, dataset, "fashion-mnist", DRL_ANY, "fashion-mnist, cifar10, folder:PATH, synthetic:factors ...")   \
+    X(SIZE, data, size, "32", DRL_RANGE(8, 512), "side of the square images: others are padded or resized")            \
     X(SIZE, data, train_limit, "0", DRL_RANGE(0, 1e9), "at most so many training images, the first ones; 0: all")      \
     X(SIZE, data, test_limit, "0", DRL_RANGE(0, 1e9), "at most so many test images, the first ones; 0: all")           \
     X(STRING, model, method, "drl", DRL_ANY, "objective: drl")                                                         \

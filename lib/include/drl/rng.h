@@ -25,17 +25,6 @@ typedef enum drl_rng_purpose {
     DRL_RNG_MIXUP,         /* partner and lambda of mixup                               */
     DRL_RNG_BOOTSTRAP,     /* resampling of confidence intervals                        */
     DRL_RNG_FOLDER,        /* test pictures of a folder without any; sub = class        */
-    DRL_RNG_INIT,          /* initial weights; sub = index of the tensor                */
-    DRL_RNG_SHUFFLE,       /* order of the training images; step = epoch                */
-    DRL_RNG_TIME,          /* diffusion times t; index = image of the batch             */
-    DRL_RNG_NOISE,         /* epsilon of x_t; index = element of the batch              */
-    DRL_RNG_CODE,          /* xi of the variational code; index = element of the batch  */
-    DRL_RNG_DROPOUT,       /* sub = index of the op; index = element of the batch       */
-    DRL_RNG_SYNTHETIC,     /* factors and texture of synthetic images; step = image     */
-    DRL_RNG_SPLIT,         /* train/validation split                                    */
-    DRL_RNG_PROBE,         /* probe initialisation, order and dropout                   */
-    DRL_RNG_MIXUP,         /* partner and lambda of mixup                               */
-    DRL_RNG_BOOTSTRAP,     /* resampling of confidence intervals                        */
     DRL_RNG_AUGMENT,       /* augmentation; sub = view; 128 numbers an image            */
     DRL_RNG_AUGMENT_NOISE, /* its Gaussian noise; index = element of the batch      */
 } drl_rng_purpose;
