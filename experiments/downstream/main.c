@@ -94,11 +94,14 @@ static drl_status open_all(program *p, drl_err *err) {
     drl_dataset_cfg dc = {.name = m->data_dataset,
                           .data_dir = p->cli.data_dir[0] ? p->cli.data_dir : NULL,
                           .size = m->data_size,
+                          .resize = (drl_resize)m->data_resize,
+                          .skip_bad = m->data_skip_bad,
                           .train_limit = m->data_train_limit,
                           .test_limit = m->data_test_limit};
     drl_status st = drl_threads_open(&p->team, p->cli.threads, err);
     dc.team = p->team;
     if (st == DRL_OK) st = drl_dataset_open(&p->data, &dc, err);
+    if (st == DRL_OK && p->data->skipped > 0) drl_log("%zu corrupt pictures are left out", p->data->skipped);
     if (st == DRL_OK && p->data->cache_note[0]) drl_log("the dataset is not cached: %s", p->data->cache_note);
     if (st == DRL_OK && p->data->split[DRL_SPLIT_TRAIN].n < 10)
         st = drl_fail(err, DRL_ERR_CONFIG, "%s: %zu training images are too few to set a tenth apart", m->data_dataset,

@@ -18,6 +18,8 @@
 #define DRL_MODEL_OPTIONS(X)                                                                                           \
     X(STRING, data, dataset, "fashion-mnist", DRL_ANY, "fashion-mnist, cifar10, folder:PATH, synthetic:factors ...")   \
     X(SIZE, data, size, "32", DRL_RANGE(8, 512), "side of the square images: others are padded or resized")            \
+    X(ENUM, data, resize, "area", DRL_CHOICES("area|bicubic"), "how pictures of other sizes are resized")              \
+    X(BOOL, data, skip_bad, "no", DRL_ANY, "leave corrupt pictures of a folder out instead of refusing it")            \
     X(SIZE, data, train_limit, "0", DRL_RANGE(0, 1e9), "at most so many training images, the first ones; 0: all")      \
     X(SIZE, data, test_limit, "0", DRL_RANGE(0, 1e9), "at most so many test images, the first ones; 0: all")           \
     X(STRING, model, method, "drl", DRL_ANY, "objective: drl")                                                         \
