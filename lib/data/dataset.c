@@ -69,8 +69,21 @@ static void tabulate(drl_dataset *ds) {
         for (int v = 0; v < 256; v++) ds->normalised[c][v] = (drl_real)((v / 255.0 - ds->mean[c]) / ds->std[c]);
 }
 
+/* Without a limit that cuts classes off, every class of the test split is one that can be learnt. */
+static drl_status check_classes(const drl_dataset *ds, drl_err *err) {
+    const drl_images *train = &ds->split[DRL_SPLIT_TRAIN], *test = &ds->split[DRL_SPLIT_TEST];
+    bool trained[256] = {false};
+    assert(ds->classes <= sizeof trained);
+    for (size_t i = 0; i < train->n; i++) trained[train->labels[i]] = true;
+    for (size_t i = 0; i < test->n; i++)
+        if (!trained[test->labels[i]])
+            return drl_fail(err, DRL_ERR_SHAPE, "class %s has test images, but no training images",
+                            ds->class_names[test->labels[i]]);
+    return DRL_OK;
+}
+
 /* What no experiment can use, whatever the source: no images, one class, images of a single row or column. */
-static drl_status check(const drl_dataset *ds, drl_err *err) {
+static drl_status check(const drl_dataset *ds, const drl_dataset_cfg *cfg, drl_err *err) {
     static const char *const names[DRL_SPLITS] = {"training", "test"};
     for (int s = 0; s < DRL_SPLITS; s++) {
         const drl_images *im = &ds->split[s];
@@ -87,7 +100,7 @@ static drl_status check(const drl_dataset *ds, drl_err *err) {
     if (ds->classes < 2 || same == train->n)
         return drl_fail(err, DRL_ERR_SHAPE, "all %zu training images are of one class (%s): want at least two classes",
                         train->n, ds->class_names[train->labels[0]]);
-    return DRL_OK;
+    return cfg->train_limit == 0 ? check_classes(ds, err) : DRL_OK;
 }
 
 /* Has the configuration a size that the source could use? Fills the default in. */
@@ -105,7 +118,7 @@ static drl_status fill(drl_dataset *ds, const drl_source *source, const drl_data
     bool cache = source->identify && drl_cache_dir(dir, sizeof dir, cfg);
     drl_status st = cache ? source->identify(sha256, cfg, err) : DRL_OK;
     if (st != DRL_OK || (cache && drl_cache_load(ds, sha256, cfg))) return st;
-    if ((st = source->open(ds, cfg, err)) != DRL_OK || (st = check(ds, err)) != DRL_OK) return st;
+    if ((st = source->open(ds, cfg, err)) != DRL_OK || (st = check(ds, cfg, err)) != DRL_OK) return st;
     measure(ds);
     drl_err unwritable;
     if (cache && drl_cache_store(ds, cfg, &unwritable) != DRL_OK)

@@ -2,10 +2,11 @@
  *
  * Decoded are grey and colour, of 8 bits a sample:
  *   JPEG   grey, YCbCr, RGB; CMYK and YCCK are refused
- *   PNG    1 to 16 bits; 16 are scaled to 8 (v / 257, rounded), palettes become colours, and what is transparent is
- * blended over black (colour * alpha / 255, rounded) Samples are taken as they are: gamma, colour profiles and Exif's
- * orientation are ignored. Whatever the libraries warn of is an error: a checksum that fails, data that end early, a
- * code that does not exist. */
+ *   PNG    1 to 16 bits; 16 are scaled to 8 (v / 257, rounded), palettes become colours (black beyond their end)
+ *
+ * What is transparent is blended over black (colour * alpha / 255, rounded). Samples are taken as they are: gamma,
+ * colour profiles and Exif's orientation are ignored, whatever is wrong with them. A checksum that fails, data that end
+ * early and a code that does not exist are errors, as is everything that libjpeg warns of. */
 #ifndef DRL_PICTURE_H
 #define DRL_PICTURE_H
 

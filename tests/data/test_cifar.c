@@ -23,7 +23,8 @@ static const char *const names10[] = {"cifar-10-batches-bin/data_batch_2.bin", "
                                       "cifar-10-batches-bin/readme.html"};
 static const char *const names100[] = {"cifar-100-binary/test.bin", "cifar-100-binary/train.bin"};
 
-/* Labels (7 f + i) % classes, superclasses (3 f + i) % 20; f is the member's place in the archive. */
+/* Labels (7 f + i) % 10, or 7 + i % 3 of a hundred; superclasses (3 f + i) % 20; f is the member's place in the
+ * archive. */
 static void make(archive_of *a, bool hundred) {
     a->labels = hundred ? 2 : 1;
     a->members = hundred ? 2 : MEMBERS;
@@ -32,7 +33,7 @@ static void make(archive_of *a, bool hundred) {
         a->n[f] = f == 2 ? 1 : PER_FILE - f % 2;
         for (size_t i = 0; i < a->n[f]; i++) {
             if (hundred) *p++ = (uint8_t)((3 * f + i) % 20);
-            *p++ = (uint8_t)((7 * f + i) % (hundred ? 100 : 10));
+            *p++ = (uint8_t)(hundred ? 7 + i % 3 : (7 * f + i) % 10);
             for (size_t c = 0; c < 3; c++)
                 for (size_t y = 0; y < SIDE; y++)
                     for (size_t x = 0; x < SIDE; x++) *p++ = value(f, i, c, y, x);

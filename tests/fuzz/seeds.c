@@ -370,6 +370,9 @@ static void config(void) {
         {"twice", "[train]\nsteps = 1\nsteps = 2\n"},
         {"nan", "[train]\nrate = nan\n"},
         {"no_section", "steps = 3\n"},
+        {"long_list",
+         "[probe]\ntimes = 0X.01 0X.03 0X.05 0X.07 0X.09 0X.0B 0X.0D 0X.0F 0X.11 0X.13 0X.15 0X.17 0X.19 0X.1B "
+         "0X.1D 0X.1F 0X.21 0X.23 0X.25\n"},
     };
     for (size_t k = 0; k < sizeof files / sizeof *files; k++)
         seed("config", files[k].name, files[k].text, strlen(files[k].text));
