@@ -165,6 +165,31 @@ static bool kill_after(const char *out, const char *ending, double delay) {
     return o.status == -SIGKILL;
 }
 
+/* With the pictures augmented by threads of their own: the bits of one thread, also where the run is interrupted. */
+static void augmented_threads_change_no_bit(void **state) {
+    (void)state;
+    static outcome o;
+    static const char *const augmented[] = {"--set=augment.flip=yes", "--set=augment.crop=2",
+                                            "--set=augment.jitter=0.8", NULL};
+    char first[1024];
+    succeed(in_dir("augmented1"), "1", augmented, &o);
+    snprintf(first, sizeof first, "%s", checkpoint_of(in_dir("augmented1")));
+    assert_true(first[0]);
+    if (same_files(first, checkpoint_of(reference))) fail_msg("augmentation changed nothing");
+    succeed(in_dir("augmented3"), "3", augmented, &o);
+    assert_true(same_files(first, checkpoint_of(in_dir("augmented3"))));
+
+    const char *out = in_dir("augmented2");
+    command c = tiny(out, "2", augmented);
+    pid_t child = start_program(c.argv, NULL);
+    wait_for(out, "/checkpoint.safetensors", child);
+    kill(child, SIGINT);
+    finish_program(&o, child);
+    if (o.status != 1 && o.status != 0) fail_msg("exit status %d: %s", o.status, o.err);
+    succeed(out, "2", augmented, &o);
+    assert_true(same_files(first, checkpoint_of(out)));
+}
+
 /* Killed again and again at moments spread over steps, saves and probes, each run going on where the last one was; what
  * a killed run left half-written does not pile up. */
 static void killed_at_any_moment(void **state) {
@@ -377,6 +402,7 @@ static void damage_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(augmented_threads_change_no_bit),
         cmocka_unit_test(seeds_differ_and_starting_over_does_not),
         cmocka_unit_test(a_finished_run_is_not_repeated),
         cmocka_unit_test(killed_at_any_moment),
