@@ -150,7 +150,7 @@ void drl_rand_op(uint8_t *x, uint8_t *copy, const picture_shape *s, int op, size
     case DRL_RAND_CONTRAST: contrast(x, s, factor); break;
     case DRL_RAND_SHARPNESS: sharpness(x, copy, s, factor); break;
     case DRL_RAND_POSTERIZE: posterize(x, s, (unsigned)(8 - lround(4 * strength))); break;
-    case DRL_RAND_SOLARIZE: solarize(x, s, 255 * (1 - strength)); break;
+    case DRL_RAND_SOLARIZE: solarize(x, s, 255 - 255.0 * (double)magnitude / STRENGTHS); break;
     case DRL_RAND_AUTOCONTRAST:
         for (size_t k = 0; k < s->c; k++) autocontrast(x, s, k);
         break;

@@ -7,7 +7,8 @@
  *   rand_ops     RandAugment (Cubuk et al. 2020): so many operations, each drawn from 14, at strength `rand_magnitude`
  *                of 30, the sign drawn: identity, shear and translation along x and y, rotation (nearest pixel, black
  *                beyond the image), brightness, colour, contrast, sharpness, posterize, solarize, autocontrast,
- *                equalize; on bytes, each defined and rounded as Pillow's function of that name is, their ranges those
+ *                equalize; on bytes, each as Pillow's function of that name (shear and rotation may take another
+ *                pixel where two are equally near), their ranges those
  *                of torchvision (shear 0.3, translation 150/331 of the side, rotation 30 degrees, 1 +- 0.9, 4 bits)
  *   resized_crop a window of a fraction of the area drawn from [resized_crop, 1] and of a ratio of sides whose
  *                logarithm is drawn from [log 3/4, log 4/3], resized bilinearly to the whole; 10 attempts, then all of
