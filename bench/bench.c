@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "drl/blas.h"
 #include "drl/log.h"
@@ -56,6 +57,12 @@ drl_status bench_round(double *seconds, bench_fn fn, void *arg, double least_sec
     if (st == DRL_OK && allocations > 0)
         return drl_fail(err, DRL_ERR_MEMORY, "%zu allocations in %zu calls that should make none", allocations, calls);
     return st;
+}
+
+double bench_cpu_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int by_value(const void *a, const void *b) {

@@ -20,6 +20,9 @@ drl_status bench_net_open(int net, size_t batch, drl_model_cfg *cfg, drl_dataset
 typedef drl_status (*bench_fn)(void *arg, drl_err *err);
 drl_status bench_round(double *seconds, bench_fn fn, void *arg, double least_seconds, drl_err *err);
 
+/* Processor time of this thread so far, in seconds: what a busy machine spoils least. */
+double bench_cpu_seconds(void);
+
 /* Sorts v (n > 0) and returns its middle element. */
 double bench_median(double *v, size_t n);
 

@@ -1,9 +1,7 @@
 /* What augmentation costs: processor time of a picture for each kind, and training steps with and without it, in turn,
  * the feed's thread sharing the processors with the step. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench.h"
 #include "drl/augment.h"
@@ -41,12 +39,6 @@ static const struct {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static double cpu_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Microseconds a picture of each kind. */
 static drl_status measure_kinds(double us[KINDS], const drl_dataset *data, double seconds, drl_err *err) {
     const drl_images *im = &data->split[DRL_SPLIT_TRAIN];
@@ -55,12 +47,12 @@ static drl_status measure_kinds(double us[KINDS], const drl_dataset *data, doubl
     if (st == DRL_OK) st = drl_alloc(&scratch, drl_augment_scratch(data), sizeof *scratch, "picture", err);
     for (int k = 0; k < KINDS && st == DRL_OK; k++) {
         size_t n = 0;
-        double start = cpu_seconds();
-        for (; n < 100 || cpu_seconds() - start < seconds / KINDS; n++) {
+        double start = bench_cpu_seconds();
+        for (; n < 100 || bench_cpu_seconds() - start < seconds / KINDS; n++) {
             const drl_augment_draw draw = {1, 0, (uint32_t)(n / 64), n % 64};
             drl_augment_image(out, &kinds[k].cfg, data, (uint32_t)(n % im->n), &draw, scratch);
         }
-        us[k] = 1e6 * (cpu_seconds() - start) / (double)n;
+        us[k] = 1e6 * (bench_cpu_seconds() - start) / (double)n;
     }
     drl_free(out);
     drl_free(scratch);

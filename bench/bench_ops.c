@@ -2,11 +2,9 @@
  * images, in GFLOP/s counted as the direct convolution needs them (so that Winograd's may exceed the peak), weights
  * prepared beforehand, beside the sgemm peak of the same run. Processor time, so that a busy machine does not spoil the
  * rates. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench.h"
 #include "drl/blas.h"
@@ -47,25 +45,19 @@ static void product(problem *p) {
     drl_gemm(false, false, 512, 512, 512, 1, p->x, 512, p->y, 512, 0, p->w, 512);
 }
 
-static double cpu_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* GFLOP/s of a family's pass (family NULL: of the matrix product), median of rounds of at least 20 ms. */
 static double rate(problem *p, const drl_conv_family *f, int pass, double gflop) {
     double round[ROUNDS];
     for (int r = -1; r < ROUNDS; r++) { /* one to warm up */
-        double start = cpu_seconds();
+        double start = bench_cpu_seconds();
         int calls = 0;
-        for (; cpu_seconds() - start < (r < 0 ? 1e-6 : 0.02); calls++)
+        for (; bench_cpu_seconds() - start < (r < 0 ? 1e-6 : 0.02); calls++)
             if (f)
                 run_pass(p, f, pass);
             else
                 product(p);
         if (r < 0) continue;
-        round[r] = gflop * calls / (cpu_seconds() - start);
+        round[r] = gflop * calls / (bench_cpu_seconds() - start);
     }
     return bench_median(round, ROUNDS);
 }

@@ -26,8 +26,6 @@ drl_status drl_augment_check(const drl_augment_cfg *c, size_t h, size_t w, drl_e
     if (c->augment_crop >= side)
         return drl_fail(err, DRL_ERR_CONFIG, "augment.crop = %zu: images of %zu x %zu can be reflected by %zu at most",
                         c->augment_crop, h, w, side - 1);
-    if (c->augment_blur > 0 && side < 2)
-        return drl_fail(err, DRL_ERR_CONFIG, "augment.blur: images of %zu x %zu are too small", h, w);
     return DRL_OK;
 }
 

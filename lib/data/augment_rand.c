@@ -132,19 +132,19 @@ static void solarize(uint8_t *x, const picture_shape *s, double threshold) {
 /* ------------------------------------------------------------------------------------------------------------------ */
 
 void drl_rand_op(uint8_t *x, uint8_t *copy, const picture_shape *s, int op, size_t magnitude, int sign) {
-    double strength = (double)magnitude / STRENGTHS, signed_ = sign * strength;
-    float factor = (float)(1 + 0.9 * signed_);
+    double strength = (double)magnitude / STRENGTHS, amount = sign * strength;
+    float factor = (float)(1 + 0.9 * amount);
     switch (op) {
     case DRL_RAND_IDENTITY: break;
-    case DRL_RAND_SHEAR_X: affine(x, copy, s, (double[6]){1, 0.3 * signed_, 0, 0, 1, 0}); break;
-    case DRL_RAND_SHEAR_Y: affine(x, copy, s, (double[6]){1, 0, 0, 0.3 * signed_, 1, 0}); break;
+    case DRL_RAND_SHEAR_X: affine(x, copy, s, (double[6]){1, 0.3 * amount, 0, 0, 1, 0}); break;
+    case DRL_RAND_SHEAR_Y: affine(x, copy, s, (double[6]){1, 0, 0, 0.3 * amount, 1, 0}); break;
     case DRL_RAND_TRANSLATE_X:
-        affine(x, copy, s, (double[6]){1, 0, trunc(signed_ * 150 / 331 * (double)s->w), 0, 1, 0});
+        affine(x, copy, s, (double[6]){1, 0, trunc(amount * 150 / 331 * (double)s->w), 0, 1, 0});
         break;
     case DRL_RAND_TRANSLATE_Y:
-        affine(x, copy, s, (double[6]){1, 0, 0, 0, 1, trunc(signed_ * 150 / 331 * (double)s->h)});
+        affine(x, copy, s, (double[6]){1, 0, 0, 0, 1, trunc(amount * 150 / 331 * (double)s->h)});
         break;
-    case DRL_RAND_ROTATE: rotate(x, copy, s, 30 * signed_); break;
+    case DRL_RAND_ROTATE: rotate(x, copy, s, 30 * amount); break;
     case DRL_RAND_BRIGHTNESS: brightness(x, s, factor); break;
     case DRL_RAND_COLOUR: colour(x, s, factor); break;
     case DRL_RAND_CONTRAST: contrast(x, s, factor); break;

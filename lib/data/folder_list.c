@@ -4,11 +4,10 @@
 #include <string.h>
 
 #include "drl/mem.h"
-#include "drl/rng.h"
 #include "folder.h"
+#include "stratify.h"
 
-#define NAMES_LIMIT   ((size_t)1 << 30)
-#define TEST_FRACTION 6 /* one picture in so many goes to a test split that is drawn */
+#define NAMES_LIMIT ((size_t)1 << 30)
 
 #define WANTED "want train/CLASS/PICTURE and test/CLASS/PICTURE, or CLASS/PICTURE"
 
@@ -128,12 +127,10 @@ static int compare(const void *left, const void *right) {
 
 /* Moves a drawn part of a class's pictures, which are sorted by name, to the test split. */
 static drl_status draw_test(drl_folder_picture **of_class, size_t n, size_t label, uint64_t seed, drl_err *err) {
-    size_t n_test = (n + TEST_FRACTION / 2) / TEST_FRACTION;
-    if (n_test == 0 && n > 1) n_test = 1;
     uint32_t *order;
     drl_status st = drl_alloc(&order, n, sizeof *order, "test split", err);
     if (st != DRL_OK) return st;
-    drl_rng_permutation(drl_rng_stream(seed, DRL_RNG_FOLDER, (uint32_t)label, 0), order, n);
+    size_t n_test = drl_draw_test(order, n, label, seed);
     for (size_t i = 0; i < n_test; i++) of_class[order[i]]->split = DRL_SPLIT_TEST;
     drl_free(order);
     return DRL_OK;

@@ -9,6 +9,12 @@
 
 #define SHARE 6 /* one image in so many is for the test */
 
+size_t drl_draw_test(uint32_t *order, size_t n, size_t label, uint64_t seed) {
+    drl_rng_permutation(drl_rng_stream(seed, DRL_RNG_FOLDER, (uint32_t)label, 0), order, n);
+    size_t n_test = (n + SHARE / 2) / SHARE;
+    return n_test == 0 && n > 1 ? 1 : n_test;
+}
+
 drl_status drl_stratify(uint32_t *index, size_t *n_test, const int32_t *labels, size_t n, size_t classes, uint64_t seed,
                         drl_err *err) {
     assert(n <= UINT32_MAX);
@@ -22,10 +28,8 @@ drl_status drl_stratify(uint32_t *index, size_t *n_test, const int32_t *labels, 
         size_t m = 0;
         for (size_t i = 0; i < n; i++)
             if (labels[i] == (int32_t)k) members[m++] = (uint32_t)i;
-        drl_rng_permutation(drl_rng_stream(seed, DRL_RNG_FOLDER, (uint32_t)k, 0), perm, m);
-        size_t wanted = (m + SHARE / 2) / SHARE;
-        if (wanted == 0 && m > 1) wanted = 1;
-        for (size_t j = 0; j < wanted; j++) test[members[perm[j]]] = true;
+        size_t drawn = drl_draw_test(perm, m, k, seed);
+        for (size_t j = 0; j < drawn; j++) test[members[perm[j]]] = true;
     }
     size_t train = 0;
     for (size_t i = 0; st == DRL_OK && i < n; i++) *n_test += test[i];

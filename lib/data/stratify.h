@@ -7,9 +7,13 @@
 #include "drl/err.h"
 #include "drl/real.h"
 
-/* index (n) = the images kept for training, n - *n_test of them, then those of the test split, both in their own order.
- * Of each class the nearest whole number to a sixth of its images, but one of two or more, is for the test, drawn from
- * the seed and that class alone; the share is MNIST's and CIFAR's. labels (n) in [0, classes), n < 2^32. ERR_MEMORY. */
+/* order (n) = a permutation of a class's images, drawn from the seed and the class alone. Returns how many at its front
+ * are for the test: the nearest whole number to a sixth, MNIST's and CIFAR's share, but one of two or more. n < 2^32.
+ */
+size_t drl_draw_test(uint32_t *order, size_t n, size_t label, uint64_t seed);
+
+/* index (n) = the images kept for training, n - *n_test of them, then those of the test split, both in their own order;
+ * each class gives what drl_draw_test draws. labels (n) in [0, classes), n < 2^32. ERR_MEMORY. */
 drl_status drl_stratify(uint32_t *index, size_t *n_test, const int32_t *labels, size_t n, size_t classes, uint64_t seed,
                         drl_err *err);
 

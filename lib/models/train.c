@@ -35,10 +35,11 @@ static drl_status not_finite(const drl_model *m, double loss, drl_err *err) {
 }
 
 drl_status drl_model_step(drl_model *m, double *loss, drl_err *err) {
-    drl_order_batch(&m->order, m->optim.step, m->cfg.train_batch, m->index);
     if (m->feed) {
         drl_status st = drl_feed_take(&m->pictures, m->feed, m->optim.step, err);
         if (st != DRL_OK) return st;
+    } else {
+        drl_order_batch(&m->order, m->optim.step, m->cfg.train_batch, m->index);
     }
     drl_graph_run(m->train, m->cfg.train_batch, (uint32_t)m->optim.step, m->method->fill, m, true);
     double norm2 = drl_graph_collect(m->train, m->gradient);

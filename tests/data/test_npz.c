@@ -234,6 +234,7 @@ static void test_refused(void **state) {
     make(), set_member(1, "|i1", "6,", "\0\1\2\0\xff\2", 6),
         refused("train_labels.npy: label 4 is negative or above 255");
     make(), set_member(3, "<u2", "2,", "\0\0\0\1", 4), refused("test_labels.npy: label 1 is negative or above 255");
+    make(), set_member(3, "|u1", "2,", "\0\7", 2), refused("class 7 has test images, but no training images");
     make(), members[3].size = 3, refused("test_labels.npy: does not start with the magic");
     make(), npy_text(&arrays[0], 1, "{'descr': '|u1', 'fortran_order': True, 'shape': (6, 4, 5, 3), }", zeros, 360);
     refused("train_images.npy: elements are in Fortran order");

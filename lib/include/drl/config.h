@@ -105,8 +105,8 @@ drl_status drl_config_read(void *cfg, const drl_option *options, size_t n, const
 drl_status drl_config_set(void *cfg, const drl_option *options, size_t n, const char *assignment, drl_err *err);
 
 /* *text = the whole configuration as an .ini file, in the order of the table, numbers in the fewest digits that give
- * the same double back. Equal configurations give equal texts: hash it, store it, read it again (where no line is longer
- * than drl_config_read takes, as that of a long list of long numbers can be). drl_free it. */
+ * the same double back. Equal configurations give equal texts: hash it, store it, read it again (where no line is
+ * longer than drl_config_read takes, as that of a long list of long numbers can be). drl_free it. */
 drl_status drl_config_text(char **text, const void *cfg, const drl_option *options, size_t n, drl_err *err);
 
 /* One line per option: key, default, limits, help. */

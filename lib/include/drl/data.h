@@ -67,7 +67,8 @@ typedef struct drl_dataset_cfg {
 /* Reads or draws a dataset. The caller owns *ds and frees it with drl_dataset_free. A source that is missing,
  * truncated, of the wrong magic, with dimensions that do not match its size, or with a label out of range is refused
  * with one line that names file and member, and nothing is left allocated; so is a dataset without images, of one
- * class only, or with images of a single row or column. Files are looked for in data_dir, $DRL_DATA_DIR,
+ * class only, with images of a single row or column, or (where train_limit is 0) with a class that only the test split
+ * has. Files are looked for in data_dir, $DRL_DATA_DIR,
  * $XDG_DATA_HOME/drl (~/.local/share/drl) and ./data, and there in the directory of the dataset's name; Fashion-MNIST
  * also in the place of Debian's package, instead of which $DRL_SYSTEM_DATA_DIR may name another. A cache never changes
  * a dataset, only the time it takes to open. */

@@ -83,7 +83,7 @@ struct drl_model {
     drl_tensor loss[2];              /* roots: what is minimised, and the penalty; -1: none */
     drl_tensor encode_x, encode_t, encode_z;
     drl_order order;
-    uint32_t *index;          /* (batch) images of the current step */
+    uint32_t *index;          /* (batch) images of the current step, where there is no feed */
     drl_feed *feed;           /* of augmented images; NULL: images are taken as they are */
     const drl_real *pictures; /* (batch, h, w, c) of the current step, from the feed */
     float *history;           /* mean loss of every DRL_HISTORY_STEPS steps */
