@@ -114,7 +114,8 @@ drl_status drl_feed_open(drl_feed **out, const drl_feed_cfg *cfg, drl_err *err) 
     for (size_t t = 0; t < cfg->threads && st == DRL_OK; t++) {
         maker *m = &f->makers[t];
         m->feed = f;
-        st = drl_order_init(&m->order, cfg->seed, im->n, err);
+        st = drl_order_init(&m->order, cfg->seed, cfg->part ? cfg->n : im->n, err);
+        m->order.part = cfg->part;
         if (st == DRL_OK) st = drl_alloc(&m->index, cfg->batch, sizeof *m->index, "batch", err);
         if (st == DRL_OK) st = drl_alloc(&m->scratch, drl_augment_scratch(cfg->data), sizeof *m->scratch, "feed", err);
     }

@@ -45,10 +45,15 @@ void drl_order_batch(drl_order *order, uint64_t k, size_t batch, uint32_t *index
     (void)overflow;
     for (size_t i = 0; i < batch;) {
         const uint32_t *perm = permutation(order, (first + i) / order->n);
-        for (size_t at = (first + i) % order->n; at < order->n && i < batch; at++) index[i++] = perm[at];
+        for (size_t at = (first + i) % order->n; at < order->n && i < batch; at++)
+            index[i++] = order->part ? order->part[perm[at]] : perm[at];
     }
 }
 
 void drl_split_validation(uint32_t *index, size_t n, uint64_t seed) {
     drl_rng_permutation(drl_rng_stream(seed, DRL_RNG_SPLIT, 0, 0), index, n);
+}
+
+size_t drl_validation_size(size_t n) {
+    return n / 10;
 }

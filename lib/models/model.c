@@ -1,6 +1,7 @@
 /* Opening models and encoding with them (drl/model.h). Training is in train.c, checkpoints in checkpoint.c. */
 #include "drl/model.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,54 +12,31 @@
 
 #define ENCODE_BATCH 256
 
-DRL_CONFIG_TABLE(drl_model_options, drl_model_cfg, DRL_MODEL_OPTIONS)
-
-extern const drl_method drl_method_drl;
-static const drl_method *const methods[] = {&drl_method_drl};
-
-const drl_method *drl_method_find(const char *name) {
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (strcmp(methods[i]->name, name) == 0) return methods[i];
-    return NULL;
-}
-
-const char *drl_method_names(void) {
-    static char text[256];
-    text[0] = '\0';
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? ", " : "", methods[i]->name);
-    return text;
-}
-
-void drl_model_encoder_cfg(const drl_model_cfg *cfg, drl_encoder_cfg *out) {
-    *out = (drl_encoder_cfg){.depth = cfg->model_encoder_depth, .width = cfg->model_encoder_width};
-}
-
-void drl_model_score_cfg(const drl_model_cfg *cfg, const drl_sde *sde, drl_score_cfg *out) {
-    *out = (drl_score_cfg){.nf = cfg->model_score_channels,
-                           .levels = cfg->model_score_mult.n,
-                           .blocks = cfg->model_score_blocks,
-                           .dropout = cfg->model_dropout,
-                           .time_map = drl_sde_time_map(sde)};
-    for (size_t L = 0; L < out->levels && L < DRL_MAX_LEVELS; L++) out->mult[L] = (size_t)cfg->model_score_mult.v[L];
-    if (out->levels <= DRL_MAX_LEVELS) drl_score_attention_at(out, cfg->data_size, cfg->model_score_attention);
-}
-
-/* SHA-256 over the configuration's text, the data, the seed and the precision. */
+/* SHA-256 over the settings that determine the model, the data, the seed and the precision. A read-out of another
+ * method's model has that model's key. */
 static drl_status find_key(drl_model *m, drl_err *err) {
-    size_t n;
+    drl_option *used;
+    size_t n, kept = 0;
     const drl_option *options = drl_model_options(&n);
-    char *text, *all;
-    drl_status st = drl_config_text(&text, &m->cfg, options, n, err);
+    const char *name = m->method->trained_as ? m->method->trained_as : m->method->name;
+    drl_status st = drl_alloc(&used, n, sizeof *used, "model key", err);
     if (st != DRL_OK) return st;
-    size_t room = strlen(text) + 256;
-    if ((st = drl_alloc(&all, room, 1, "model key", err)) == DRL_OK) {
-        snprintf(all, room, "drl model 1\n%s\ndata %s\nseed %llu\nprecision %s\n", text, m->data->sha256,
-                 (unsigned long long)m->seed, DRL_REAL_NAME);
-        drl_sha256(m->key, all, strlen(all));
-        drl_free(all);
+    for (size_t i = 0; i < n; i++)
+        if (drl_method_depends(drl_method_find(name), &options[i])) used[kept++] = options[i];
+    char *text = NULL, *all;
+    drl_model_cfg cfg = m->cfg;
+    snprintf(cfg.model_method, sizeof cfg.model_method, "%s", name);
+    if ((st = drl_config_text(&text, &cfg, used, kept, err)) == DRL_OK) {
+        size_t room = strlen(text) + 256;
+        if ((st = drl_alloc(&all, room, 1, "model key", err)) == DRL_OK) {
+            snprintf(all, room, "drl model 2\n%s\ndata %s\nseed %llu\nprecision %s\n", text, m->data->sha256,
+                     (unsigned long long)m->seed, DRL_REAL_NAME);
+            drl_sha256(m->key, all, strlen(all));
+            drl_free(all);
+        }
     }
     drl_free(text);
+    drl_free(used);
     return st;
 }
 
@@ -73,19 +51,30 @@ static drl_status build_graphs(drl_model *m, drl_err *err) {
     drl_graph_cfg train = {
         .batch = c->train_batch, .shard = shard_of(c), .training = true, .backward = true, .seed = m->seed};
     drl_graph_cfg encode = {.batch = ENCODE_BATCH, .shard = DRL_ENCODE_SHARD};
-    drl_status st = drl_graph_new(&m->train, &train, &m->params, err);
-    if (st == DRL_OK) st = m->method->build(m, err);
-    if (st == DRL_OK) st = drl_graph_new(&m->encode, &encode, &m->params, err);
-    if (st != DRL_OK) return st;
-    const drl_images *im = &m->data->split[DRL_SPLIT_TRAIN];
-    m->encode_x = drl_graph_input(m->encode, "x", (drl_shape){im->h, im->w, im->c}, false);
-    m->encode_t = drl_graph_input(m->encode, "t", (drl_shape){1, 1, 1}, false);
-    m->encode_z = m->method->encoder(m, m->encode, m->encode_x, m->encode_t);
-    drl_graph_output(m->encode, m->encode_z);
+    drl_status st = DRL_OK;
+    if (m->method->build) {
+        st = drl_graph_new(&m->train, &train, &m->params, err);
+        if (st == DRL_OK) st = m->method->build(m, err);
+    }
+    if (st == DRL_OK && m->method->encoder) {
+        const drl_images *im = &m->data->split[DRL_SPLIT_TRAIN];
+        if ((st = drl_graph_new(&m->encode, &encode, &m->params, err)) != DRL_OK) return st;
+        m->encode_x = drl_graph_input(m->encode, "x", (drl_shape){im->h, im->w, im->c}, false);
+        m->encode_t = drl_graph_input(m->encode, "t", (drl_shape){1, 1, 1}, false);
+        m->encode_z = m->method->encoder(m, m->encode, m->encode_x, m->encode_t);
+        drl_graph_output(m->encode, m->encode_z);
+    }
+    if (st == DRL_OK) st = drl_params_alloc(&m->params, err);
+    if (st == DRL_OK && m->train) st = drl_graph_plan(m->train, m->team, err);
+    if (st == DRL_OK && m->encode) st = drl_graph_plan(m->encode, m->team, err);
+    return st;
+}
 
-    if ((st = drl_params_alloc(&m->params, err)) != DRL_OK) return st;
-    if ((st = drl_graph_plan(m->train, m->team, err)) != DRL_OK) return st;
-    return drl_graph_plan(m->encode, m->team, err);
+void drl_model_term(drl_model *m, drl_tensor t, double weight) {
+    assert(m->terms < DRL_MODEL_TERMS);
+    m->term[m->terms] = t;
+    m->term_weight[m->terms++] = weight;
+    drl_graph_root(m->train, t, weight);
 }
 
 drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
@@ -119,28 +108,66 @@ drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
     if (widths[0] == 0)
         return drl_fail(err, DRL_ERR_CONFIG, "model.encoder_width = %g: leaves no channels; want 0, or at least 0.0625",
                         c->model_encoder_width);
-    return DRL_OK;
+    const drl_method *method = drl_method_find(c->model_method);
+    return method->check ? method->check(c, err) : DRL_OK;
 }
 
 static drl_status open_feed(drl_model *m, drl_err *err) {
 #define COPY(kind, section, key, ...) .section##_##key = m->cfg.section##_##key,
+    m->augment = (drl_augment_cfg){DRL_AUGMENT_OPTIONS(COPY)};
+#undef COPY
+    if (!drl_augment_active(&m->augment) && m->method->augment) m->method->augment(&m->augment, &m->cfg);
     drl_feed_cfg fc = {.data = m->data,
-                       .augment = {DRL_AUGMENT_OPTIONS(COPY)},
+                       .part = m->part,
+                       .n = m->order.n,
+                       .augment = m->augment,
                        .seed = m->seed,
                        .batch = m->cfg.train_batch,
-                       .views = 1,
+                       .views = m->method->views ? m->method->views : 1,
                        .threads = 1};
-#undef COPY
-    return drl_augment_active(&fc.augment) ? drl_feed_open(&m->feed, &fc, err) : DRL_OK;
+    return drl_augment_active(&m->augment) ? drl_feed_open(&m->feed, &fc, err) : DRL_OK;
 }
 
-void drl_model_images(const drl_model *m, drl_real *x, size_t first, size_t n) {
+/* The order of the images; a method that sees labels keeps away from the probes' validation part. */
+static drl_status open_order(drl_model *m, drl_err *err) {
+    size_t n = m->data->split[DRL_SPLIT_TRAIN].n;
+    if (m->method->labels) {
+        drl_status st = drl_alloc(&m->part, n, sizeof *m->part, "training part", err);
+        if (st != DRL_OK) return st;
+        drl_split_validation(m->part, n, m->seed);
+        n -= drl_validation_size(n);
+    }
+    drl_status st = drl_order_init(&m->order, m->seed, n, err);
+    m->order.part = m->part;
+    return st;
+}
+
+void drl_model_images(const drl_model *m, drl_real *x, size_t view, size_t first, size_t n) {
     const drl_images *im = &m->data->split[DRL_SPLIT_TRAIN];
     size_t size = im->h * im->w * im->c;
     if (m->feed)
-        memcpy(x, m->pictures + first * size, n * size * sizeof *x);
+        memcpy(x, m->pictures + (view * m->cfg.train_batch + first) * size, n * size * sizeof *x);
     else
         drl_batch_images(x, m->data, DRL_SPLIT_TRAIN, m->index + first, n);
+}
+
+void drl_model_labels(const drl_model *m, drl_real *x, size_t first, size_t n) {
+    assert(m->method->labels);
+    for (size_t i = 0; i < n; i++) x[i] = (drl_real)m->data->split[DRL_SPLIT_TRAIN].labels[m->index[first + i]];
+}
+
+/* What training needs besides the graph. */
+static drl_status open_training(drl_model *m, drl_err *err) {
+    const drl_model_cfg *c = &m->cfg;
+    drl_optim_cfg oc = {
+        .kind = DRL_ADAM, .rate = c->train_rate, .warmup = c->train_warmup, .clip = c->train_clip, .ema = c->train_ema};
+    drl_status st = drl_optim_init(&m->optim, &oc, m->params.value, m->params.n_value, err);
+    if (st == DRL_OK) st = drl_alloc(&m->gradient, m->params.n_value, sizeof *m->gradient, "gradient", err);
+    if (st == DRL_OK) st = drl_alloc(&m->index, c->train_batch, sizeof *m->index, "batch", err);
+    if (st == DRL_OK)
+        st = drl_alloc(&m->history, c->train_steps / DRL_HISTORY_STEPS + 1, sizeof *m->history, "loss history", err);
+    if (st == DRL_OK) st = open_order(m, err);
+    return st == DRL_OK ? open_feed(m, err) : st;
 }
 
 drl_status drl_model_open(drl_model **out, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
@@ -158,20 +185,10 @@ drl_status drl_model_open(drl_model **out, const drl_model_cfg *cfg, const drl_d
     m->sde = drl_sde_published((drl_sde_kind)cfg->diffusion_sde);
     m->density =
         (drl_t_density){(drl_t_density_kind)cfg->diffusion_t_density, cfg->diffusion_t_mean, cfg->diffusion_t_std};
-    drl_optim_cfg oc = {.kind = DRL_ADAM,
-                        .rate = cfg->train_rate,
-                        .warmup = cfg->train_warmup,
-                        .clip = cfg->train_clip,
-                        .ema = cfg->train_ema};
     if ((st = build_graphs(m, err)) != DRL_OK) goto failed;
     drl_params_init(&m->params, seed);
-    if ((st = drl_optim_init(&m->optim, &oc, m->params.value, m->params.n_value, err)) != DRL_OK) goto failed;
-    st = drl_alloc(&m->gradient, m->params.n_value, sizeof *m->gradient, "gradient", err);
-    if (st == DRL_OK) st = drl_alloc(&m->index, cfg->train_batch, sizeof *m->index, "batch", err);
-    if (st == DRL_OK)
-        st = drl_alloc(&m->history, cfg->train_steps / DRL_HISTORY_STEPS + 1, sizeof *m->history, "loss history", err);
-    if (st == DRL_OK) st = drl_order_init(&m->order, seed, data->split[DRL_SPLIT_TRAIN].n, err);
-    if (st == DRL_OK) st = open_feed(m, err);
+    if (m->method->begin) m->method->begin(m);
+    if (m->train) st = open_training(m, err);
     if (st == DRL_OK) st = find_key(m, err);
     if (st != DRL_OK) goto failed;
     *out = m;
@@ -191,12 +208,24 @@ void drl_model_close(drl_model *m) {
     drl_order_free(&m->order);
     drl_free(m->gradient);
     drl_free(m->index);
+    drl_free(m->part);
     drl_free(m->history);
     drl_free(m);
 }
 
 size_t drl_model_code_size(const drl_model *m) {
-    return drl_graph_shape(m->encode, m->encode_z).c;
+    if (!m->encode) return 0;
+    drl_shape s = drl_graph_shape(m->encode, m->encode_z);
+    return s.h * s.w * s.c;
+}
+
+bool drl_model_trajectory(const drl_model *m) {
+    return m->method->trajectory && m->method->trajectory(&m->cfg);
+}
+
+drl_status drl_model_measure(drl_model *m, drl_measure *out, size_t *n, drl_err *err) {
+    *n = 0;
+    return m->method->measure ? m->method->measure(m, out, n, err) : DRL_OK;
 }
 
 /* ---- Encoding ---------------------------------------------------------------------------------------------------- */
@@ -211,14 +240,17 @@ typedef struct encode_arg {
 static void encode_fill(void *arg, size_t shard, size_t first, size_t n) {
     const encode_arg *a = arg;
     const drl_model *m = a->m;
-    drl_batch_images(drl_graph_value(m->encode, m->encode_x, shard), m->data, a->split, a->index + first, n);
+    drl_real *x = drl_graph_value(m->encode, m->encode_x, shard);
+    drl_batch_images(x, m->data, a->split, a->index + first, n);
+    if (m->method->encode_fill) m->method->encode_fill(m, a->split, a->index + first, n, (double)a->t, x);
     for (size_t i = 0; i < n; i++) drl_graph_value(m->encode, m->encode_t, shard)[i] = a->t;
 }
 
 drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err) {
     size_t n = m->data->split[split].n, d = drl_model_code_size(m);
     uint32_t index[ENCODE_BATCH];
-    encode_arg a = {m, split, index, m->cfg.model_code == DRL_CODE_TIME ? (drl_real)t : 0};
+    if (!m->encode) return drl_fail(err, DRL_ERR_CONFIG, "%s learns no code", m->method->title);
+    encode_arg a = {m, split, index, drl_model_trajectory(m) ? (drl_real)t : 0};
     for (size_t from = 0; from < n; from += ENCODE_BATCH) {
         size_t k = n - from < ENCODE_BATCH ? n - from : ENCODE_BATCH;
         if (drl_interrupted()) return drl_fail(err, DRL_ERR_INTERRUPTED, "interrupted while encoding at t = %g", t);

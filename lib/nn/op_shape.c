@@ -105,6 +105,22 @@ static void concat_backward(const drl_node *nd, const drl_op_bufs *b, const drl_
     }
 }
 
+/* y[n,p,c] = x[n,p, from + c]; from is cfg.mode */
+static void channels_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t rows = run->n * nd->ys.h * nd->ys.w, from = (size_t)nd->cfg.mode, C = nd->ys.c;
+    for (size_t r = 0; r < rows; r++) memcpy(b->y + r * C, b->x[0] + r * nd->xs[0].c + from, C * sizeof(drl_real));
+}
+
+static void channels_backward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
+    (void)phase;
+    size_t rows = run->n * nd->ys.h * nd->ys.w, from = (size_t)nd->cfg.mode, C = nd->ys.c, all = nd->xs[0].c;
+    if (!b->dx[0]) return;
+    if (!b->add[0]) memset(b->dx[0], 0, rows * all * sizeof(drl_real));
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < C; c++) b->dx[0][r * all + from + c] += b->dy[r * C + c];
+}
+
 /* y[n,p,c] = x[n, c * pixels + p] */
 static void unflatten_forward(const drl_node *nd, const drl_op_bufs *b, const drl_run *run, unsigned phase) {
     (void)phase;
@@ -129,6 +145,7 @@ static const drl_op_type down_type = {"downsample", 1, 1, 0, down_forward, down_
 static const drl_op_type up_type = {"upsample", 1, 1, 0, up_forward, up_backward, NULL, NULL};
 static const drl_op_type mean_type = {"global_mean", 1, 1, 0, mean_forward, mean_backward, NULL, NULL};
 static const drl_op_type concat_type = {"concat", 1, 1, 0, concat_forward, concat_backward, NULL, NULL};
+static const drl_op_type channels_type = {"channels", 1, 1, 0, channels_forward, channels_backward, NULL, NULL};
 static const drl_op_type unflatten_type = {"unflatten", 1, 1, 0, unflatten_forward, unflatten_backward, NULL, NULL};
 
 static drl_tensor unary(drl_graph *g, const drl_op_type *type, drl_tensor x, drl_shape ys) {
@@ -158,6 +175,14 @@ drl_tensor drl_op_concat(drl_graph *g, drl_tensor a, drl_tensor b) {
         return drl_graph_fail(g, DRL_ERR_SHAPE, "concat: %zux%zu and %zux%zu images", p.h, p.w, q.h, q.w);
     drl_node nd = {.type = &concat_type, .in = {a, b}, .n_in = 2};
     return drl_graph_append(g, &nd, (drl_shape){p.h, p.w, p.c + q.c}, NULL);
+}
+
+drl_tensor drl_op_channels(drl_graph *g, drl_tensor x, size_t from, size_t n) {
+    drl_shape s = drl_graph_shape(g, x);
+    if (n == 0 || from > s.c || n > s.c - from)
+        return drl_graph_fail(g, DRL_ERR_SHAPE, "channels: %zu from number %zu are not among %zu", n, from, s.c);
+    drl_node nd = {.type = &channels_type, .in = {x}, .n_in = 1, .cfg = {.mode = (int)from}};
+    return drl_graph_append(g, &nd, (drl_shape){s.h, s.w, n}, NULL);
 }
 
 drl_tensor drl_op_unflatten(drl_graph *g, drl_tensor x, drl_shape shape) {

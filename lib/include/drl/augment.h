@@ -69,9 +69,11 @@ typedef struct drl_feed drl_feed;
 typedef struct drl_feed_cfg {
     const drl_dataset *data; /* lent */
     drl_augment_cfg augment;
-    uint64_t seed;       /* of the order of images (drl_order) and of what is drawn   */
-    size_t batch, views; /* images of a step; pictures of each, at least 1            */
-    size_t threads;      /* at least 1                                                */
+    uint64_t seed;        /* of the order of images (drl_order) and of what is drawn   */
+    size_t batch, views;  /* images of a step; pictures of each, at least 1            */
+    size_t threads;       /* at least 1                                                */
+    const uint32_t *part; /* (n) the images to draw from, lent; NULL: all of the training split */
+    size_t n;
 } drl_feed_cfg;
 
 drl_status drl_feed_open(drl_feed **feed, const drl_feed_cfg *cfg, drl_err *err);

@@ -104,7 +104,8 @@ void drl_batch_images(drl_real *out, const drl_dataset *ds, drl_split split, con
 typedef struct drl_order {
     uint64_t seed;
     size_t n;
-    uint32_t *perm[2]; /* the two epochs last used, by parity */
+    const uint32_t *part; /* (n) what images 0 .. n-1 are called, lent, to be set after drl_order_init; NULL: so */
+    uint32_t *perm[2];    /* the two epochs last used, by parity */
     uint64_t epoch[2];
 } drl_order;
 
@@ -115,5 +116,6 @@ void drl_order_batch(drl_order *order, uint64_t k, size_t batch, uint32_t *index
 /* index (n) = a permutation drawn from the seed: its first n - n_val entries are the probe's training part, the last
  * n_val its validation part (published: 45 000 / 5 000 of CIFAR-10, i.e. one tenth). */
 void drl_split_validation(uint32_t *index, size_t n, uint64_t seed);
+size_t drl_validation_size(size_t n); /* n_val: a tenth */
 
 #endif

@@ -1,7 +1,6 @@
 /* A model in training and in use: networks, objective, optimiser, checkpoint, codes.   [DESIGN, "A method"; science, 3]
  *
- * A method is one `const drl_method`: it appends its objective to a training graph, fills the inputs of a shard, and
- * appends its encoder to an evaluation graph. Trainer, probes, tables and figures know nothing else of it. */
+ * A method is one `const drl_method` (drl/method.h). Trainer, probes, tables and figures know nothing else of it. */
 #ifndef DRL_MODEL_H
 #define DRL_MODEL_H
 
@@ -11,6 +10,7 @@
 #include "drl/graph.h"
 #include "drl/nets.h"
 #include "drl/optim.h"
+#include "drl/method.h"
 #include "drl/sde.h"
 #include "drl/threads.h"
 
@@ -22,7 +22,7 @@
     X(BOOL, data, skip_bad, "no", DRL_ANY, "leave corrupt pictures of a folder out instead of refusing it")            \
     X(SIZE, data, train_limit, "0", DRL_RANGE(0, 1e9), "at most so many training images, the first ones; 0: all")      \
     X(SIZE, data, test_limit, "0", DRL_RANGE(0, 1e9), "at most so many test images, the first ones; 0: all")           \
-    X(STRING, model, method, "drl", DRL_ANY, "objective: drl")                                                         \
+    X(STRING, model, method, "drl", DRL_ANY, "what is trained: drl, vdrl, ae, simclr ...")                             \
     X(SIZE, model, encoder_depth, "28", DRL_RANGE(10, 400), "WideResNet depth, 6 n + 4")                               \
     X(REAL, model, encoder_width, "2", DRL_RANGE(0, 64), "width k of the encoder; 0: the 2-dimensional code")          \
     X(ENUM, model, code, "time", DRL_CHOICES("time|static"), "code depends on t, or the encoder's t is fixed to 0")    \
@@ -35,7 +35,8 @@
     X(ENUM, diffusion, t_density, "uniform", DRL_CHOICES("uniform|low|high|gaussian"), "what t is drawn from")         \
     X(REAL, diffusion, t_mean, "0.5", DRL_RANGE(-10, 10), "mean of the truncated Gaussian density of t")               \
     X(REAL, diffusion, t_std, "0.2", DRL_RANGE(0.001, 100), "its standard deviation")                                  \
-    X(REAL, diffusion, gamma, "1e-5", DRL_RANGE(0, 1e6), "weight of the code's penalty |z|_1")                         \
+    X(REAL, diffusion, gamma, "1e-5", DRL_RANGE(0, 1e6), "weight of the code's penalty: |z|_1, of VDRL the KL")        \
+    X(BOOL, diffusion, mixup, "no", DRL_ANY, "the encoder sees mixtures of two images")                                \
     X(SIZE, train, steps, "70000", DRL_RANGE(0, 1e9), "optimiser steps")                                               \
     X(SIZE, train, batch, "64", DRL_RANGE(1, 65536), "images a step")                                                  \
     X(SIZE, train, shard, "16", DRL_RANGE(1, 4096), "images a thread takes at a time, at most; part of the bits")      \
@@ -44,28 +45,17 @@
     X(REAL, train, clip, "1", DRL_RANGE(0, 1e9), "gradient norm is clipped to this; 0: never")                         \
     X(REAL, train, ema, "0.999", DRL_RANGE(0, 1), "decay of the moving average of the weights")                        \
     DRL_AUGMENT_OPTIONS(X)
-DRL_CONFIG_STRUCT(drl_model_cfg, DRL_MODEL_OPTIONS);
+struct drl_model_cfg {
+    DRL_MODEL_OPTIONS(DRL_OPTION_FIELD)
+    double own[DRL_METHODS_OWN]; /* settings of the methods that have any: drl_method_settings */
+};
 enum { DRL_CODE_TIME, DRL_CODE_STATIC }; /* the choices of model.code, in their order */
+
+/* The rows above, then those of every method known (drl_methods_add). Lent. */
 const drl_option *drl_model_options(size_t *n);
 
-typedef struct drl_model drl_model;
-
-typedef struct drl_method {
-    const char *name, *title;
-    /* Appends inputs, networks and roots to m->train; keeps the handles of the inputs in m->in. */
-    drl_status (*build)(drl_model *m, drl_err *err);
-    /* Fills the inputs of images first .. first + n - 1 of the batch (m->index) for m->optim.step. drl_fill_fn. */
-    void (*fill)(void *model, size_t shard, size_t first, size_t n);
-    /* Appends the encoder to an evaluation graph: image x and time t -> code (n, 1, 1, d). */
-    drl_tensor (*encoder)(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t);
-} drl_method;
-
-/* Finds a method by name, or NULL. */
-const drl_method *drl_method_find(const char *name);
-/* The known names, "drl, ...". */
-const char *drl_method_names(void);
-
-#define DRL_MODEL_INPUTS 8
+#define DRL_MODEL_INPUTS 10
+#define DRL_MODEL_TERMS  4
 
 struct drl_model {
     drl_model_cfg cfg;
@@ -79,13 +69,17 @@ struct drl_model {
     drl_optim optim; /* optim.step is the number of steps made */
     drl_real *gradient;
     drl_graph *train, *encode;
-    drl_tensor in[DRL_MODEL_INPUTS]; /* the method's inputs of `train` */
-    drl_tensor loss[2];              /* roots: what is minimised, and the penalty; -1: none */
+    drl_tensor in[DRL_MODEL_INPUTS];  /* the method's inputs of `train` */
+    drl_tensor term[DRL_MODEL_TERMS]; /* of the objective: scalars an image, each with its weight (drl_model_term) */
+    double term_weight[DRL_MODEL_TERMS];
+    size_t terms;
     drl_tensor encode_x, encode_t, encode_z;
-    drl_order order;
-    uint32_t *index;          /* (batch) images of the current step, where there is no feed */
+    drl_order order;          /* of the training images; not used where nothing is trained */
+    uint32_t *part;           /* the images it may train on, where not all: the probes' training part */
+    uint32_t *index;          /* (batch) images of the current step */
+    drl_augment_cfg augment;  /* what the feed applies: as configured, or the method's own */
     drl_feed *feed;           /* of augmented images; NULL: images are taken as they are */
-    const drl_real *pictures; /* (batch, h, w, c) of the current step, from the feed */
+    const drl_real *pictures; /* (views, batch, h, w, c) of the current step, from the feed */
     float *history;           /* mean loss of every DRL_HISTORY_STEPS steps */
     double history_sum;       /* of the steps since the last entry */
     double train_seconds;     /* wall time of the steps so far, over all processes that made them */
@@ -93,19 +87,32 @@ struct drl_model {
 };
 #define DRL_HISTORY_STEPS 50
 
-/* x (n, h, w, c) = images first .. first + n - 1 of the current step's batch, augmented and normalised. */
-void drl_model_images(const drl_model *m, drl_real *x, size_t first, size_t n);
+/* Appends a term of the objective: weight * mean over the batch of t (n, 1, 1, 1). For drl_method.build. */
+void drl_model_term(drl_model *m, drl_tensor t, double weight);
+
+/* x (n, h, w, c) = images first .. first + n - 1 of the current step's batch, as picture `view` shows them: augmented
+ * and normalised. */
+void drl_model_images(const drl_model *m, drl_real *x, size_t view, size_t first, size_t n);
+/* x (n, 1, 1, 1) = their labels. For methods with `labels`. */
+void drl_model_labels(const drl_model *m, drl_real *x, size_t first, size_t n);
 
 /* Networks from a configuration. */
 void drl_model_encoder_cfg(const drl_model_cfg *cfg, drl_encoder_cfg *out);
 void drl_model_score_cfg(const drl_model_cfg *cfg, const drl_sde *sde, drl_score_cfg *out);
 
+/* drl_method.encoder of a code E(x, t): the encoder of the configuration, in evaluation and training graphs; and of a
+ * variational one, which gives [mean | log variance], the mean. */
+drl_tensor drl_model_code(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t);
+drl_tensor drl_model_variational(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t);
+drl_tensor drl_model_code_mean(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t);
+
 /* Refuses (ERR_CONFIG) what no data could make right: an unknown method, a depth, width, multiplier or size that cannot
  * be. For programs that have other work to do before they open a model. */
 drl_status drl_model_check(const drl_model_cfg *cfg, drl_err *err);
 
-/* Builds, plans and initialises a model. team and data are lent and must outlive it. Errors: ERR_CONFIG for a method,
- * depth or list of multipliers that cannot be; ERR_SHAPE for an image the networks cannot take; ERR_MEMORY. */
+/* Builds, plans and initialises a model; of a method that trains nothing, its encoder. team and data are lent and must
+ * outlive it. Errors: ERR_CONFIG for a method, depth or list of multipliers that cannot be; ERR_SHAPE for an image the
+ * networks cannot take; ERR_MEMORY. */
 drl_status drl_model_open(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
                           drl_threads *team, drl_err *err);
 void drl_model_close(drl_model *m);
@@ -128,19 +135,24 @@ typedef struct drl_train_run {
 } drl_train_run;
 drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err);
 
+/* Measures what the method measures, on the model as it is: out (DRL_MEASURES), *n of them. */
+drl_status drl_model_measure(drl_model *m, drl_measure *out, size_t *n, drl_err *err);
+
 /* Opens a model and trains it in OUT/models/METHOD-DATASET-KEY, where experiments of the same OUT find and share it: a
  * finished one is only loaded. label names it in the progress line. run's other fields as above; run->dir is not used.
  */
 drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
                             drl_threads *team, const char *out, drl_train_run *run, drl_err *err);
 
-/* Size of a code. */
+/* Size of a code (0: the method learns none), and whether codes depend on t. */
 size_t drl_model_code_size(const drl_model *m);
+bool drl_model_trajectory(const drl_model *m);
 
 /* Images of a shard that only encodes: with no gradients to keep, so many are encoded in the second-level cache. */
 #define DRL_ENCODE_SHARD 8
 
-/* codes (n, d) of all images of a split at time t: raw (not averaged) weights, evaluation mode. [science, 8] */
+/* codes (n, d) of all images of a split at time t (0 where codes do not depend on it): raw (not averaged) weights,
+ * evaluation mode. [science, 8] */
 drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err);
 
 /* Writes and reads the checkpoint (lib/models/checkpoint.c). Reading checks key, shapes and that every number is

@@ -71,6 +71,8 @@ drl_tensor drl_op_upsample(drl_graph *g, drl_tensor x);
 drl_tensor drl_op_global_mean(drl_graph *g, drl_tensor x);
 /* Channels of a, then of b. */
 drl_tensor drl_op_concat(drl_graph *g, drl_tensor a, drl_tensor b);
+/* Channels from .. from + n - 1. */
+drl_tensor drl_op_channels(drl_graph *g, drl_tensor x, size_t from, size_t n);
 /* Vector (n, c h w), channel slowest -> (n, h, w, c): the view of vectors 6.1. */
 drl_tensor drl_op_unflatten(drl_graph *g, drl_tensor x, drl_shape shape);
 
