@@ -238,7 +238,7 @@ static void test_feed(void **state) {
     static const uint64_t steps[] = {4, 5, 6, 6, 7, 8, 0, 1, 2, 3, 7, 8};
     for (size_t threads = 1; threads <= 3; threads++) {
         drl_feed *feed;
-        const drl_feed_cfg fc = {ds, cfg, 7, BATCH, 2, threads};
+        const drl_feed_cfg fc = {ds, cfg, 7, BATCH, 2, threads, NULL, 0};
         assert_int_equal(drl_feed_open(&feed, &fc, NULL), DRL_OK);
         for (size_t k = 0; k < LENGTH(steps); k++) {
             const drl_real *got;
