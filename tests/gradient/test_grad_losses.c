@@ -11,6 +11,22 @@ static drl_tensor dsm_root(gc_build *b) {
     return -1;
 }
 
+/* in: x, target */
+static drl_tensor squared_error(gc_build *b) {
+    return drl_op_squared_error(b->g, b->in[0], b->in[1]);
+}
+
+static drl_tensor squared_error_root(gc_build *b) {
+    gc_root(b, squared_error(b), 0.7);
+    return -1;
+}
+
+/* The target depends on an input, and x is read once more: the loss adds to what another op has passed on. */
+static drl_tensor squared_error_stops(gc_build *b) {
+    drl_tensor loss = drl_op_squared_error(b->g, b->in[0], drl_op_silu(b->g, b->in[1]));
+    return drl_op_concat(b->g, loss, drl_op_l1(b->g, b->in[0]));
+}
+
 static drl_tensor l1(gc_build *b) {
     return drl_op_l1(b->g, b->in[0]);
 }
@@ -77,6 +93,12 @@ static const gc_case cases[] = {
      .build = dsm_stops,
      .in = {{{3, 2, 5}}, STOPPED(3, 2, 5), STOPPED(1, 1, 1), STOPPED(1, 1, 1)}},
     {.name = "reparameterise stops gradients", .build = reparameterise_stops, .in = {{{1, 1, 14}}, STOPPED(1, 1, 7)}},
+    {.name = "squared_error", .build = squared_error, .in = {{{3, 2, 5}}, FIXED(3, 2, 5)}},
+    {.name = "squared_error, runs", .build = squared_error, .in = {{{3, 11, 33}}, FIXED(3, 11, 33)}, .most = 50},
+    {.name = "squared_error as root", .build = squared_error_root, .in = {{{1, 1, 17}}, FIXED(1, 1, 17)}},
+    {.name = "squared_error stops gradients",
+     .build = squared_error_stops,
+     .in = {{{3, 2, 5}, GC_AWAY}, STOPPED(3, 2, 5)}},
     {.name = "l1", .build = l1, .in = {{{1, 1, 17}, GC_AWAY}}},
     {.name = "reparameterise", .build = reparameterise, .in = {{{1, 1, 14}}, FIXED(1, 1, 7)}},
     {.name = "kl", .build = kl, .in = {{{1, 1, 34}}}},

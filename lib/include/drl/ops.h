@@ -103,6 +103,9 @@ drl_tensor drl_op_positions(drl_graph *g, size_t length, size_t d);
 /* y[n] = weight[n]/2 sum over pixels of ( s[n] score + noise )^2                  [science, 3; vectors, 9: `match`]
  * score, noise of one shape; s, weight (n, 1, 1, 1); gradient to score only. */
 drl_tensor drl_op_dsm_loss(drl_graph *g, drl_tensor score, drl_tensor noise, drl_tensor s, drl_tensor weight);
+/* y[n] = 1/2 sum over pixels of ( x - target )^2: -log N(target; x, I) up to a constant. x, target (n, h, w, c);
+ * gradient to x only. */
+drl_tensor drl_op_squared_error(drl_graph *g, drl_tensor x, drl_tensor target);
 /* y[n] = sum_j |z[n,j]|; the gradient at 0 is 0. */
 drl_tensor drl_op_l1(drl_graph *g, drl_tensor z);
 /* ml (n, 2d) = [mean | log variance]; z = mean + exp(logvar / 2) noise, noise (n, d) without gradient. */
