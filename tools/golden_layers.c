@@ -133,6 +133,13 @@ static void build_nt_xent(golden_net *net) {
     golden_root(net, drl_op_nt_xent(net->g, z1, z2, setting(net, "temperature", 0.5)), 1);
 }
 
+/* The losses of pairs: y of every image, and their mean. */
+static void build_squared_error(golden_net *net) {
+    drl_tensor x = golden_input(net, "x"), y = drl_op_squared_error(net->g, x, golden_input(net, "target"));
+    golden_output(net, y, "y");
+    golden_root(net, y, 1);
+}
+
 /* ---- Blocks
  * -------------------------------------------------------------------------------------------------------------- */
 
@@ -193,6 +200,7 @@ static const struct {
     {"gru", build_gru},
     {"softmax_ce", build_softmax_ce},
     {"nt_xent", build_nt_xent},
+    {"squared_error", build_squared_error},
     {"attention", build_attention},
     {"time_embedding", build_time_embedding},
     {"resblock", build_res_block},
