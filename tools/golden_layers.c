@@ -177,6 +177,11 @@ static void build_transformer(golden_net *net) {
     finish(net, drl_transformer_block(net->g, x, CASE, count_setting(net, "heads"), dim(net, "w1", 0)));
 }
 
+static void build_mlp_head(golden_net *net) {
+    const drl_mlp_head_cfg cfg = {dim(net, "lin1.weight", 0), dim(net, "lin2.weight", 0), name_has(net, "norm")};
+    finish(net, drl_mlp_head(net->g, golden_input(net, "x"), CASE, &cfg));
+}
+
 /* ---- Cases
  * ------------------------------------------------------------------------------------------------------------------ */
 
@@ -206,6 +211,7 @@ static const struct {
     {"resblock", build_res_block},
     {"wideblock", build_wide_block},
     {"mhsa", build_self_attention},
+    {"mlp_head", build_mlp_head},
     {"transformer", build_transformer},
 };
 

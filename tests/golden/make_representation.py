@@ -121,10 +121,34 @@ def squared_error(out, case, draw, *shape):
                 f'{case}/grad_x': gradient(x)})
 
 
+def mlp_head(out, case, draw, n, d, hidden, channels):
+    """Training by batch statistics where the case says `norm`, by the running ones where it also says `eval`."""
+    p, x, G = {}, draw.normal(n, d), draw.normal(n, channels)
+    draw.linear(p, 'lin1', d, hidden)
+    draw.linear(p, 'lin2', hidden, channels)
+    h = x @ p['lin1.weight'].T + p['lin1.bias']
+    if 'norm' in case:
+        draw.norm(p, 'bn', hidden)
+        with torch.no_grad():
+            mean, var = draw.normal(hidden, scale=0.3), draw.normal(hidden, scale=0.1, mean=1.0)
+        mean, var = mean.detach().clone(), var.detach().clone()
+        out[f'{case}/bn.running_mean'], out[f'{case}/bn.running_var'] = mean.clone(), var.clone()
+        h = F.batch_norm(h, mean, var, p['bn.weight'], p['bn.bias'], 'eval' not in case, 0.1, 1e-5)
+        out[f'{case}/after_bn.running_mean'], out[f'{case}/after_bn.running_var'] = mean, var
+    y = torch.relu(h) @ p['lin2.weight'].T + p['lin2.bias']
+    (y * G).sum().backward()
+    out.update({f'{case}/x': x, f'{case}/grad_y': G, f'{case}/y': y, f'{case}/grad_x': gradient(x)})
+    for k, v in p.items():
+        out[f'{case}/{k}'], out[f'{case}/grad_{k}'] = v, gradient(v)
+
+
 def make_layers():
     draw, out = Draws(2), {}
     squared_error(out, 'squared_error', draw, 5, 3, 4, 6)
     squared_error(out, 'squared_error_vector', draw, 3, 17)
+    mlp_head(out, 'mlp_head', draw, 5, 6, 7, 3)
+    mlp_head(out, 'mlp_head_norm', draw, 6, 5, 17, 4)
+    mlp_head(out, 'mlp_head_norm_eval', draw, 3, 4, 9, 2)
     write(os.path.join(HERE, 'layers_representation.safetensors'), out)
 
 

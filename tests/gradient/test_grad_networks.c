@@ -48,6 +48,12 @@ static drl_tensor autoencoder(gc_build *b) {
     return -1;
 }
 
+/* arg: hidden, out, norm */
+static drl_tensor mlp_head(gc_build *b) {
+    const drl_mlp_head_cfg cfg = {(size_t)b->arg[0], (size_t)b->arg[1], b->arg[2] > 0};
+    return drl_mlp_head(b->g, b->in[0], "head", &cfg);
+}
+
 /* arg: base channels, levels, attention at the last level, dropout */
 static drl_tensor score(gc_build *b) {
     drl_score_cfg cfg = {.nf = (size_t)b->arg[0],
@@ -143,6 +149,9 @@ static const gc_case cases[] = {
     {.name = "decoder, 3 doublings", .build = decoder, .arg = {32, 1, 4}, .in = {{{1, 1, 3}}}, .most = 3},
     {.name = "decoder, none", .build = decoder, .arg = {5, 2, 8}, .in = {{{1, 1, 2}}}, .most = 8},
     {.name = "autoencoder", .build = autoencoder, .in = {FIXED(8, 8, 3), TIME}, .most = 5},
+    {.name = "head", .build = mlp_head, .arg = {7, 3, 0}, .in = {{{1, 1, 5}}}},
+    {.name = "head, norm", .build = mlp_head, .arg = {7, 3, 1}, .in = {{{1, 1, 5}}}},
+    {.name = "head, norm, evaluation", .build = mlp_head, .arg = {17, 1, 1}, .evaluate = true, .in = {{{1, 1, 2}}}},
     {.name = "DRL objective", .build = drl, .arg = {0.1, 0}, .in = OBJECTIVE, .most = 5},
     {.name = "VDRL objective", .build = drl, .arg = {0.1, 1}, .in = OBJECTIVE, .most = 3},
 };

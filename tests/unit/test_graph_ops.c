@@ -251,11 +251,14 @@ static void build_wrong(drl_graph *g, int which) {
     case 43: drl_decoder(g, v, &(drl_decoder_cfg){.size = 8, .channels = 0, .width = 4}); break;
     case 44: drl_decoder(g, a, &(drl_decoder_cfg){.size = 8, .channels = 3, .width = 4}); break;
     case 45: drl_decoder(g, v, &(drl_decoder_cfg){.size = 8, .channels = 3, .width = 36}); break;
+    case 46: drl_mlp_head(g, a, "head", &(drl_mlp_head_cfg){.hidden = 3, .out = 2}); break;
+    case 47: drl_mlp_head(g, v, "head", &(drl_mlp_head_cfg){.hidden = 0, .out = 2}); break;
+    case 48: drl_mlp_head(g, v, "head", &(drl_mlp_head_cfg){.hidden = 3, .out = 0, .norm = true}); break;
     default: break;
     }
 }
 
-enum { WRONG = 46 };
+enum { WRONG = 49 };
 
 /* Refused at plan with the first message: one line that names what and how much; later calls return -1 quietly. */
 static void test_refusals(void **state) {

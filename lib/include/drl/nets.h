@@ -1,5 +1,5 @@
 /* The networks: time-conditioned WideResNet encoder, NCSN++ "small" score network [vectors, 4 to 7], and what the other
- * representation learners need beside the encoder: a decoder.
+ * representation learners need beside the encoder: a decoder, heads.
  *
  * Builders append a network to a graph; parameters get the names of params_paper.txt. Blocks are exported for tests. */
 #ifndef DRL_NETS_H
@@ -73,6 +73,17 @@ size_t drl_decoder_doublings(size_t size);
  * The blocks are those of the score network [vectors, 4.5], norms as there. Parameters "decoder.*". ERR_CONFIG for a
  * width that is no multiple of 4, a side below 4, or no channels; ERR_SHAPE where drl_norm_groups does not divide. */
 drl_tensor drl_decoder(drl_graph *g, drl_tensor z, const drl_decoder_cfg *cfg);
+
+/* ---- Heads ------------------------------------------------------------------------------------------------------- */
+
+typedef struct drl_mlp_head_cfg {
+    size_t hidden, out;
+    bool norm; /* batch norm (eps 1e-5, momentum 0.1) before the rectifier */
+} drl_mlp_head_cfg;
+
+/* y = lin2( relu( bn( lin1(z) ) ) ), the projection and prediction head of contrastive learners [SimCLR, BYOL]; bn only
+ * with `norm`. z (n, 1, 1, d) -> y (n, 1, 1, out). Parameters NAME.lin1, NAME.bn, NAME.lin2. */
+drl_tensor drl_mlp_head(drl_graph *g, drl_tensor z, const char *name, const drl_mlp_head_cfg *cfg);
 
 /* ---- Transformer, on sequences (n, T, 1, d) -------------------------------------------------------- [vectors, 11] */
 
