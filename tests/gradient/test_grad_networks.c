@@ -54,6 +54,23 @@ static drl_tensor mlp_head(gc_build *b) {
     return drl_mlp_head(b->g, b->in[0], "head", &cfg);
 }
 
+/* One encoder applied to two views: gradients of its parameters add up. */
+static drl_tensor two_views(gc_build *b) {
+    const drl_encoder_cfg cfg = {10, 0.25, false};
+    drl_tensor z1 = drl_encoder(b->g, b->in[0], b->in[1], &cfg), z2 = drl_encoder(b->g, b->in[2], b->in[1], &cfg);
+    return drl_op_nt_xent(b->g, z1, z2, 0.5);
+}
+
+/* Twice as two networks, the second frozen: nothing flows into it or through it. */
+static drl_tensor target_network(gc_build *b) {
+    const drl_encoder_cfg cfg = {10, 0.25, false};
+    drl_tensor z1 = drl_encoder(b->g, b->in[0], b->in[1], &cfg);
+    drl_graph_scope(b->g, "target.", true);
+    drl_tensor z2 = drl_encoder(b->g, b->in[2], b->in[1], &cfg);
+    drl_graph_scope(b->g, "", false);
+    return drl_op_nt_xent(b->g, z1, z2, 0.5);
+}
+
 /* arg: base channels, levels, attention at the last level, dropout */
 static drl_tensor score(gc_build *b) {
     drl_score_cfg cfg = {.nf = (size_t)b->arg[0],
@@ -152,6 +169,11 @@ static const gc_case cases[] = {
     {.name = "head", .build = mlp_head, .arg = {7, 3, 0}, .in = {{{1, 1, 5}}}},
     {.name = "head, norm", .build = mlp_head, .arg = {7, 3, 1}, .in = {{{1, 1, 5}}}},
     {.name = "head, norm, evaluation", .build = mlp_head, .arg = {17, 1, 1}, .evaluate = true, .in = {{{1, 1, 2}}}},
+    {.name = "encoder on two views", .build = two_views, .in = {{{8, 4, 3}}, TIME, {{8, 4, 3}}}, .most = 10},
+    {.name = "encoder and target network",
+     .build = target_network,
+     .in = {{{8, 4, 3}}, TIME, {{8, 4, 3}, .stopped = true}},
+     .most = 10},
     {.name = "DRL objective", .build = drl, .arg = {0.1, 0}, .in = OBJECTIVE, .most = 5},
     {.name = "VDRL objective", .build = drl, .arg = {0.1, 1}, .in = OBJECTIVE, .most = 3},
 };
