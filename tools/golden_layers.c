@@ -140,6 +140,12 @@ static void build_squared_error(golden_net *net) {
     golden_root(net, y, 1);
 }
 
+static void build_cosine_loss(golden_net *net) {
+    drl_tensor x = golden_input(net, "x"), y = drl_op_cosine_loss(net->g, x, golden_input(net, "target"));
+    golden_output(net, y, "y");
+    golden_root(net, y, 1);
+}
+
 /* ---- Blocks
  * -------------------------------------------------------------------------------------------------------------- */
 
@@ -205,6 +211,7 @@ static const struct {
     {"gru", build_gru},
     {"softmax_ce", build_softmax_ce},
     {"nt_xent", build_nt_xent},
+    {"cosine_loss", build_cosine_loss},
     {"squared_error", build_squared_error},
     {"attention", build_attention},
     {"time_embedding", build_time_embedding},

@@ -121,6 +121,14 @@ def squared_error(out, case, draw, *shape):
                 f'{case}/grad_x': gradient(x)})
 
 
+def cosine_loss(out, case, draw, n, d):
+    x, target = draw.normal(n, d), draw.normal(n, d)
+    y = ((F.normalize(x, dim=1) - F.normalize(target, dim=1).detach()) ** 2).sum(1, keepdim=True)
+    y.mean().backward()
+    out.update({f'{case}/x': x, f'{case}/target': target, f'{case}/y': y, f'{case}/loss': y.mean().view(1),
+                f'{case}/grad_x': gradient(x)})
+
+
 def mlp_head(out, case, draw, n, d, hidden, channels):
     """Training by batch statistics where the case says `norm`, by the running ones where it also says `eval`."""
     p, x, G = {}, draw.normal(n, d), draw.normal(n, channels)
@@ -149,6 +157,8 @@ def make_layers():
     mlp_head(out, 'mlp_head', draw, 5, 6, 7, 3)
     mlp_head(out, 'mlp_head_norm', draw, 6, 5, 17, 4)
     mlp_head(out, 'mlp_head_norm_eval', draw, 3, 4, 9, 2)
+    cosine_loss(out, 'cosine_loss', draw, 5, 7)
+    cosine_loss(out, 'cosine_loss_long', draw, 3, 129)
     write(os.path.join(HERE, 'layers_representation.safetensors'), out)
 
 

@@ -27,6 +27,21 @@ static drl_tensor squared_error_stops(gc_build *b) {
     return drl_op_concat(b->g, loss, drl_op_l1(b->g, b->in[0]));
 }
 
+/* in: p, target */
+static drl_tensor cosine(gc_build *b) {
+    return drl_op_cosine_loss(b->g, b->in[0], b->in[1]);
+}
+
+static drl_tensor cosine_root(gc_build *b) {
+    gc_root(b, cosine(b), 0.7);
+    return -1;
+}
+
+static drl_tensor cosine_stops(gc_build *b) {
+    drl_tensor loss = drl_op_cosine_loss(b->g, b->in[0], drl_op_silu(b->g, b->in[1]));
+    return drl_op_concat(b->g, loss, drl_op_l1(b->g, b->in[0]));
+}
+
 static drl_tensor l1(gc_build *b) {
     return drl_op_l1(b->g, b->in[0]);
 }
@@ -99,6 +114,10 @@ static const gc_case cases[] = {
     {.name = "squared_error stops gradients",
      .build = squared_error_stops,
      .in = {{{3, 2, 5}, GC_AWAY}, STOPPED(3, 2, 5)}},
+    {.name = "cosine_loss", .build = cosine, .in = {{{1, 1, 7}}, FIXED(1, 1, 7)}},
+    {.name = "cosine_loss, images", .build = cosine, .in = {{{3, 2, 5}}, FIXED(3, 2, 5)}},
+    {.name = "cosine_loss as root", .build = cosine_root, .in = {{{1, 1, 17}}, FIXED(1, 1, 17)}},
+    {.name = "cosine_loss stops gradients", .build = cosine_stops, .in = {{{1, 1, 7}, GC_AWAY}, STOPPED(1, 1, 7)}},
     {.name = "l1", .build = l1, .in = {{{1, 1, 17}, GC_AWAY}}},
     {.name = "reparameterise", .build = reparameterise, .in = {{{1, 1, 14}}, FIXED(1, 1, 7)}},
     {.name = "kl", .build = kl, .in = {{{1, 1, 34}}}},

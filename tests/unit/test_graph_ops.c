@@ -254,11 +254,12 @@ static void build_wrong(drl_graph *g, int which) {
     case 46: drl_mlp_head(g, a, "head", &(drl_mlp_head_cfg){.hidden = 3, .out = 2}); break;
     case 47: drl_mlp_head(g, v, "head", &(drl_mlp_head_cfg){.hidden = 0, .out = 2}); break;
     case 48: drl_mlp_head(g, v, "head", &(drl_mlp_head_cfg){.hidden = 3, .out = 0, .norm = true}); break;
+    case 49: drl_op_cosine_loss(g, v, one); break;
     default: break;
     }
 }
 
-enum { WRONG = 49 };
+enum { WRONG = 50 };
 
 /* Refused at plan with the first message: one line that names what and how much; later calls return -1 quietly. */
 static void test_refusals(void **state) {

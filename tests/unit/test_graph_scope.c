@@ -47,7 +47,7 @@ static void open_model(model *m) {
     drl_graph_scope(m->g, "", false);
     drl_shape d = drl_graph_shape(m->g, m->code[0]);
     drl_tensor p = drl_mlp_head(m->g, m->code[0], "head", &(drl_mlp_head_cfg){.hidden = 6, .out = d.c, .norm = true});
-    m->loss = drl_op_nt_xent(m->g, p, m->code[1], 0.5);
+    m->loss = drl_op_cosine_loss(m->g, p, m->code[1]);
     for (int v = 0; v < 2; v++) drl_graph_output(m->g, m->code[v]);
     drl_graph_root(m->g, m->loss, 1);
     assert_int_equal(drl_params_alloc(&m->params, &err), DRL_OK);

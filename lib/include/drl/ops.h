@@ -106,6 +106,9 @@ drl_tensor drl_op_dsm_loss(drl_graph *g, drl_tensor score, drl_tensor noise, drl
 /* y[n] = 1/2 sum over pixels of ( x - target )^2: -log N(target; x, I) up to a constant. x, target (n, h, w, c);
  * gradient to x only. */
 drl_tensor drl_op_squared_error(drl_graph *g, drl_tensor x, drl_tensor target);
+/* y[n] = 2 - 2 <p, target> / (|p| |target|), in [0, 4]; lengths below 1e-12 count as that. p, target of one shape;
+ * gradient to p only.                                                            [BYOL, Grill et al. 2020, eq. 2] */
+drl_tensor drl_op_cosine_loss(drl_graph *g, drl_tensor p, drl_tensor target);
 /* y[n] = sum_j |z[n,j]|; the gradient at 0 is 0. */
 drl_tensor drl_op_l1(drl_graph *g, drl_tensor z);
 /* ml (n, 2d) = [mean | log variance]; z = mean + exp(logvar / 2) noise, noise (n, d) without gradient. */
