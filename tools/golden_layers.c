@@ -146,6 +146,12 @@ static void build_cosine_loss(golden_net *net) {
     golden_root(net, y, 1);
 }
 
+static void build_vicreg(golden_net *net) {
+    drl_tensor z1 = golden_input(net, "z1"), z2 = golden_input(net, "z2");
+    double weights[3] = {setting(net, "invariance", 0), setting(net, "variance", 0), setting(net, "covariance", 0)};
+    golden_root(net, drl_op_vicreg(net->g, z1, z2, weights[0], weights[1], weights[2]), 1);
+}
+
 /* ---- Blocks
  * -------------------------------------------------------------------------------------------------------------- */
 
@@ -212,6 +218,7 @@ static const struct {
     {"softmax_ce", build_softmax_ce},
     {"nt_xent", build_nt_xent},
     {"cosine_loss", build_cosine_loss},
+    {"vicreg", build_vicreg},
     {"squared_error", build_squared_error},
     {"attention", build_attention},
     {"time_embedding", build_time_embedding},

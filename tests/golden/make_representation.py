@@ -129,6 +129,22 @@ def cosine_loss(out, case, draw, n, d):
                 f'{case}/grad_x': gradient(x)})
 
 
+def vicreg(out, case, draw, n, d, invariance, variance, covariance, scale):
+    """The loss as its authors' code writes it."""
+    x, y = draw.normal(n, d, scale=scale), draw.normal(n, d, mean=0.5)
+    repr_loss = F.mse_loss(x, y)
+    a, b = x - x.mean(dim=0), y - y.mean(dim=0)
+    std_x, std_y = torch.sqrt(a.var(dim=0) + 0.0001), torch.sqrt(b.var(dim=0) + 0.0001)
+    std_loss = torch.mean(F.relu(1 - std_x)) / 2 + torch.mean(F.relu(1 - std_y)) / 2
+    off = ~torch.eye(d, dtype=torch.bool)
+    cov_loss = sum(((c.T @ c) / (n - 1))[off].pow(2).sum() / d for c in (a, b))
+    loss = invariance * repr_loss + variance * std_loss + covariance * cov_loss
+    loss.backward()
+    out.update({f'{case}/z1': x, f'{case}/z2': y, f'{case}/loss': loss.view(1), f'{case}/grad_z1': gradient(x),
+                f'{case}/grad_z2': gradient(y), f'{case}/invariance': [invariance], f'{case}/variance': [variance],
+                f'{case}/covariance': [covariance]})
+
+
 def mlp_head(out, case, draw, n, d, hidden, channels):
     """Training by batch statistics where the case says `norm`, by the running ones where it also says `eval`."""
     p, x, G = {}, draw.normal(n, d), draw.normal(n, channels)
@@ -159,6 +175,10 @@ def make_layers():
     mlp_head(out, 'mlp_head_norm_eval', draw, 3, 4, 9, 2)
     cosine_loss(out, 'cosine_loss', draw, 5, 7)
     cosine_loss(out, 'cosine_loss_long', draw, 3, 129)
+    vicreg(out, 'vicreg', draw, 6, 5, 25.0, 25.0, 1.0, 0.6)
+    vicreg(out, 'vicreg_wide', draw, 7, 17, 25.0, 25.0, 1.0, 0.9)
+    vicreg(out, 'vicreg_variance', draw, 5, 4, 0.0, 3.0, 0.0, 0.4)
+    vicreg(out, 'vicreg_covariance', draw, 5, 4, 0.0, 0.0, 2.0, 1.0)
     write(os.path.join(HERE, 'layers_representation.safetensors'), out)
 
 

@@ -68,6 +68,16 @@ static drl_tensor nt_xent_root(gc_build *b) {
     return -1;
 }
 
+/* arg: invariance, variance, covariance */
+static drl_tensor vicreg(gc_build *b) {
+    return drl_op_vicreg(b->g, b->in[0], b->in[1] < 0 ? b->in[0] : b->in[1], b->arg[0], b->arg[1], b->arg[2]);
+}
+
+static drl_tensor vicreg_root(gc_build *b) {
+    gc_root(b, vicreg(b), 0.6);
+    return -1;
+}
+
 /* A variational objective: every loss reads what another one reads, a root is also an input, and two roots add up. */
 static drl_tensor variational(gc_build *b) {
     drl_tensor ml = b->in[0], z = drl_op_reparameterise(b->g, ml, b->in[1]), kl_loss = drl_op_kl(b->g, ml);
@@ -131,6 +141,16 @@ static const gc_case cases[] = {
     {.name = "nt_xent as root", .build = nt_xent_root, .arg = {0.5}, .in = {{{1, 1, 5}}, {{1, 1, 5}}}},
     {.name = "nt_xent, one side fixed", .build = nt_xent, .arg = {0.5}, .in = {{{1, 1, 5}}, FIXED(1, 1, 5)}},
     {.name = "nt_xent of x with x", .build = nt_xent, .arg = {0.5}, .in = {{{1, 1, 3}}}},
+    {.name = "vicreg", .build = vicreg, .arg = {25, 25, 1}, .in = {{{1, 1, 7}, GC_UNIT}, {{1, 1, 7}}}},
+    {.name = "vicreg, 17 numbers", .build = vicreg, .arg = {1, 2, 3}, .in = {{{1, 1, 17}}, {{1, 1, 17}, GC_AWAY}}},
+    {.name = "vicreg, 2 numbers", .build = vicreg, .arg = {1, 2, 3}, .in = {{{1, 1, 2}, GC_UNIT}, {{1, 1, 2}}}},
+    {.name = "vicreg, 1 number", .build = vicreg, .arg = {1, 2, 3}, .in = {{{1, 1, 1}, GC_UNIT}, {{1, 1, 1}}}},
+    {.name = "vicreg, invariance", .build = vicreg, .arg = {1, 0, 0}, .in = {{{1, 1, 5}}, {{1, 1, 5}}}},
+    {.name = "vicreg, variance", .build = vicreg, .arg = {0, 1, 0}, .in = {{{1, 1, 5}, GC_UNIT}, {{1, 1, 5}, GC_UNIT}}},
+    {.name = "vicreg, covariance", .build = vicreg, .arg = {0, 0, 1}, .in = {{{1, 1, 5}}, {{1, 1, 5}}}},
+    {.name = "vicreg as root", .build = vicreg_root, .arg = {25, 25, 1}, .in = {{{1, 1, 5}}, {{1, 1, 5}, GC_UNIT}}},
+    {.name = "vicreg, one side fixed", .build = vicreg, .arg = {1, 2, 3}, .in = {FIXED(1, 1, 5), {{1, 1, 5}, GC_UNIT}}},
+    {.name = "vicreg of x with x", .build = vicreg, .arg = {1, 2, 3}, .in = {{{1, 1, 3}, GC_UNIT}}},
     {.name = "variational objective",
      .build = variational,
      .in = {{{1, 1, 10}}, FIXED(1, 1, 5), {{1, 1, 1}, GC_LABEL, true, 5}}},

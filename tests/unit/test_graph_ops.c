@@ -255,11 +255,15 @@ static void build_wrong(drl_graph *g, int which) {
     case 47: drl_mlp_head(g, v, "head", &(drl_mlp_head_cfg){.hidden = 0, .out = 2}); break;
     case 48: drl_mlp_head(g, v, "head", &(drl_mlp_head_cfg){.hidden = 3, .out = 0, .norm = true}); break;
     case 49: drl_op_cosine_loss(g, v, one); break;
+    case 50: drl_op_vicreg(g, v, one, 25, 25, 1); break;
+    case 51: drl_op_vicreg(g, a, a, 25, 25, 1); break;
+    case 52: drl_op_vicreg(g, v, v, 25, -1, 1); break;
+    case 53: drl_op_vicreg(g, v, v, NAN, 25, 1); break;
     default: break;
     }
 }
 
-enum { WRONG = 50 };
+enum { WRONG = 54 };
 
 /* Refused at plan with the first message: one line that names what and how much; later calls return -1 quietly. */
 static void test_refusals(void **state) {

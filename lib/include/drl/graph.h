@@ -5,9 +5,9 @@
  * (n, d) is (n, 1, 1, d).
  *
  * The batch is cut into shards of a fixed number of images. A thread takes a shard through all ops; ops that need the
- * whole batch (batch normalisation in training, NT-Xent) wait for all shards at a barrier and then combine their
- * partial results in shard order. Gradients of parameters are kept per shard and added in shard order. So results do
- * not depend on the number of threads.
+ * whole batch (batch normalisation in training, NT-Xent, VICReg) wait for all shards at a barrier and then combine
+ * their partial results in shard order. Gradients of parameters are kept per shard and added in shard order. So results
+ * do not depend on the number of threads.
  *
  * Memory: every shard has one block; each value, gradient and saved tensor gets a place in it for exactly the time
  * between its first write and its last read; normalised values are made again for the backward pass. Where nothing but

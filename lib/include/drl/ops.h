@@ -120,5 +120,12 @@ drl_tensor drl_op_cross_entropy(drl_graph *g, drl_tensor logits, drl_tensor labe
 /* NT-Xent over a batch of pairs: z1, z2 (n, 1, 1, d); y[n] = half the sum of the losses of rows n and n + N, so that
  * the batch mean of y is the loss of vectors 11. A whole-batch op. */
 drl_tensor drl_op_nt_xent(drl_graph *g, drl_tensor z1, drl_tensor z2, double temperature);
+/* VICReg of two batches of codes z1, z2 (n, 1, 1, d). The batch mean of y is, with C the unbiased covariance (d, d),
+ *   invariance mean over n and d of (z1 - z2)^2 + sum over z1 and z2 of
+ *   variance/2 mean over d of max(0, 1 - sqrt(C_jj + 1e-4)) + covariance/d sum over j != k of C_jk^2
+ * [Bardes, Ponce, LeCun 2022, and their code]; y[n] has image n's share of the first term and all of the others. A
+ * whole-batch op; one image has covariance 0. ERR_CONFIG for a negative weight. */
+drl_tensor drl_op_vicreg(drl_graph *g, drl_tensor z1, drl_tensor z2, double invariance, double variance,
+                         double covariance);
 
 #endif
