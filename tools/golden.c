@@ -11,12 +11,13 @@
 
 #include "drl/blas.h"
 
-typedef enum file_kind { UNKNOWN, LAYERS, ENCODER, SCORE, LOSS, OPTIM } file_kind;
+typedef enum file_kind { UNKNOWN, LAYERS, ENCODER, DECODER, SCORE, LOSS, OPTIM } file_kind;
 
 static file_kind kind_of(const golden *gd) {
     if (golden_find(gd, "in/x0") && golden_find(gd, "in/noise")) return LOSS;
     if (golden_find(gd, "in/xt")) return SCORE;
     if (golden_find(gd, "in/x0")) return ENCODER;
+    if (golden_find(gd, "param/decoder.conv_out.weight")) return DECODER;
     for (size_t i = 0; i < drl_st_count(gd->file); i++)
         if (strstr(drl_st_at(gd->file, i)->name, "/p0_start")) return OPTIM;
     return LAYERS;
@@ -25,6 +26,7 @@ static file_kind kind_of(const golden *gd) {
 static bool check_contents(golden *gd) {
     switch (kind_of(gd)) {
     case ENCODER: golden_encoder(gd); return true;
+    case DECODER: golden_decoder(gd); return true;
     case SCORE: golden_score(gd); return true;
     case LOSS: golden_loss(gd); return true;
     case OPTIM: golden_optim(gd); return true;
@@ -45,7 +47,8 @@ static int check_file(const char *path, drl_threads *const team[2]) {
     if (check_contents(&gd))
         status = golden_report(&gd) ? 1 : 0;
     else
-        fprintf(stderr, "golden: %s: holds no layers, encoder, score network, loss or optimiser steps\n", path);
+        fprintf(stderr, "golden: %s: holds no layers, encoder, decoder, score network, loss or optimiser steps\n",
+                path);
     golden_free(gd.records);
     drl_st_close(gd.file);
     return status;

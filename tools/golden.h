@@ -131,6 +131,7 @@ void golden_root(golden_net *net, drl_tensor t, double weight);
 /* False where nothing in the file is known. */
 bool golden_layers(golden *gd);
 void golden_encoder(golden *gd);
+void golden_decoder(golden *gd);
 void golden_score(golden *gd);
 void golden_loss(golden *gd);
 void golden_optim(golden *gd);

@@ -133,6 +133,25 @@ static void build_nt_xent(golden_net *net) {
     golden_root(net, drl_op_nt_xent(net->g, z1, z2, setting(net, "temperature", 0.5)), 1);
 }
 
+/* The losses of pairs: y of every image, and their mean. */
+static void build_squared_error(golden_net *net) {
+    drl_tensor x = golden_input(net, "x"), y = drl_op_squared_error(net->g, x, golden_input(net, "target"));
+    golden_output(net, y, "y");
+    golden_root(net, y, 1);
+}
+
+static void build_cosine_loss(golden_net *net) {
+    drl_tensor x = golden_input(net, "x"), y = drl_op_cosine_loss(net->g, x, golden_input(net, "target"));
+    golden_output(net, y, "y");
+    golden_root(net, y, 1);
+}
+
+static void build_vicreg(golden_net *net) {
+    drl_tensor z1 = golden_input(net, "z1"), z2 = golden_input(net, "z2");
+    double weights[3] = {setting(net, "invariance", 0), setting(net, "variance", 0), setting(net, "covariance", 0)};
+    golden_root(net, drl_op_vicreg(net->g, z1, z2, weights[0], weights[1], weights[2]), 1);
+}
+
 /* ---- Blocks
  * -------------------------------------------------------------------------------------------------------------- */
 
@@ -170,6 +189,11 @@ static void build_transformer(golden_net *net) {
     finish(net, drl_transformer_block(net->g, x, CASE, count_setting(net, "heads"), dim(net, "w1", 0)));
 }
 
+static void build_mlp_head(golden_net *net) {
+    const drl_mlp_head_cfg cfg = {dim(net, "lin1.weight", 0), dim(net, "lin2.weight", 0), name_has(net, "norm")};
+    finish(net, drl_mlp_head(net->g, golden_input(net, "x"), CASE, &cfg));
+}
+
 /* ---- Cases
  * ------------------------------------------------------------------------------------------------------------------ */
 
@@ -193,11 +217,15 @@ static const struct {
     {"gru", build_gru},
     {"softmax_ce", build_softmax_ce},
     {"nt_xent", build_nt_xent},
+    {"cosine_loss", build_cosine_loss},
+    {"vicreg", build_vicreg},
+    {"squared_error", build_squared_error},
     {"attention", build_attention},
     {"time_embedding", build_time_embedding},
     {"resblock", build_res_block},
     {"wideblock", build_wide_block},
     {"mhsa", build_self_attention},
+    {"mlp_head", build_mlp_head},
     {"transformer", build_transformer},
 };
 

@@ -1,4 +1,4 @@
-/* encoder_*.safetensors and score_*.safetensors: whole networks, with every inner activation and gradient the file has.
+/* encoder_*, decoder_* and score_*.safetensors: whole networks, with every inner activation and gradient the file has.
  * The architecture is read off the names and shapes of the parameters.                            [vectors, 3, 5, 6,
  * 11] */
 #include <stdio.h>
@@ -76,6 +76,36 @@ void golden_encoder(golden *gd) {
     net.outputs = "eval/";
     net.after = net.acts = NULL;
     net.training = net.backward = false;
+    golden_net_run(&net);
+}
+
+/* ---- Decoder
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static void build_decoder(golden_net *net) {
+    drl_tensor y = drl_decoder(net->g, golden_input(net, "z"), net->arg);
+    golden_output(net, y, "image");
+    golden_seed(net, y, "G");
+}
+
+void golden_decoder(golden *gd) {
+    const drl_st_tensor *image = golden_find(gd, "out/image");
+    golden_scale_zeros(gd, false, false);
+    drl_decoder_cfg cfg = {.size = image && image->rank == 4 ? image->shape[3] : 0,
+                           .channels = param_dim(gd, "decoder.conv_out.weight", 0),
+                           .width = param_dim(gd, "decoder.lin1.weight", 0) / 8};
+    printf("decoder: side %zu, %zu channels, width %zu\n", cfg.size, cfg.channels, cfg.width);
+    golden_net net = {.gd = gd,
+                      .inputs = "in/",
+                      .outputs = "out/",
+                      .params = "param/",
+                      .grads = "grad/",
+                      .acts = "act/",
+                      .batch = batch_of(gd, "in/z"),
+                      .training = true,
+                      .backward = golden_has_prefix(gd, "grad/"),
+                      .build = build_decoder,
+                      .arg = &cfg};
     golden_net_run(&net);
 }
 

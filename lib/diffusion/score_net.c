@@ -120,8 +120,7 @@ drl_tensor drl_score_net(drl_graph *g, drl_tensor x, drl_tensor time, drl_tensor
     h = res_block(g, h, c.act, "score.mid.block1", C, 'p', cfg);
 
     for (size_t L = cfg->levels; L-- > 0;) h = level_up(g, h, c.act, &s, L, cfg);
-    size_t groups = nf * cfg->mult[0] / 4;
-    h = drl_op_group_norm(g, h, "score.norm_out", groups < 1 ? 1 : groups > 32 ? 32 : groups, 1e-6, 's', 0);
+    h = drl_op_group_norm(g, h, "score.norm_out", drl_norm_groups(nf * cfg->mult[0]), 1e-6, 's', 0);
     return drl_op_conv(g, h, "score.conv_out",
                        &(drl_conv_cfg){.out = xs.c,
                                        .k = 3,

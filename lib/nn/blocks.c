@@ -71,9 +71,8 @@ drl_tensor drl_wide_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const
     return y;
 }
 
-/* Groups of a group norm over C channels. */
-static size_t groups_of(size_t C) {
-    size_t g = C / 4;
+size_t drl_norm_groups(size_t channels) {
+    size_t g = channels / 4;
     return g < 1 ? 1 : g > 32 ? 32 : g;
 }
 
@@ -85,7 +84,7 @@ drl_tensor drl_res_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const 
                          double dropout) {
     size_t in = drl_graph_shape(g, x).c;
     const drl_init zero = drl_init_zero();
-    drl_tensor h = drl_op_group_norm(g, x, JOIN(name, "norm1"), groups_of(in), 1e-6, 's', 0);
+    drl_tensor h = drl_op_group_norm(g, x, JOIN(name, "norm1"), drl_norm_groups(in), 1e-6, 's', 0);
     h = resize(g, h, kind);
     h = drl_op_conv(g, h, JOIN(name, "conv1"),
                     &(drl_conv_cfg){.out = out,
@@ -94,8 +93,8 @@ drl_tensor drl_res_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const 
                                     .weight = drl_init_fan_avg(in, out, 9, 1),
                                     .bias = zero,
                                     .residual = -1,
-                                    .channel_add = time_addend(g, act_temb, name, out)});
-    h = drl_op_group_norm(g, h, JOIN(name, "norm2"), groups_of(out), 1e-6, 's', dropout);
+                                    .channel_add = act_temb < 0 ? -1 : time_addend(g, act_temb, name, out)});
+    h = drl_op_group_norm(g, h, JOIN(name, "norm2"), drl_norm_groups(out), 1e-6, 's', dropout);
     drl_tensor skip = resize(g, x, kind);
     if (in != out || kind != 'p')
         skip = drl_op_conv(g, skip, JOIN(name, "skip"),
@@ -120,7 +119,7 @@ drl_tensor drl_res_block(drl_graph *g, drl_tensor x, drl_tensor act_temb, const 
 
 drl_tensor drl_attention_block(drl_graph *g, drl_tensor x, const char *name) {
     size_t C = drl_graph_shape(g, x).c;
-    drl_tensor h = drl_op_group_norm(g, x, JOIN(name, "norm"), groups_of(C), 1e-6, 0, 0), qkv[3];
+    drl_tensor h = drl_op_group_norm(g, x, JOIN(name, "norm"), drl_norm_groups(C), 1e-6, 0, 0), qkv[3];
     const char *parts[3] = {"q", "k", "v"};
     drl_conv_cfg cfg = {.out = C,
                         .k = 1,

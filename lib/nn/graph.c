@@ -92,8 +92,21 @@ drl_shape drl_graph_shape(const drl_graph *g, drl_tensor t) {
     return t < 0 ? (drl_shape){0, 0, 0} : g->tensors[t].shape;
 }
 
+void drl_graph_scope(drl_graph *g, const char *prefix, bool frozen) {
+    int n = snprintf(g->scope, sizeof g->scope, "%s", prefix);
+    if (n < 0 || (size_t)n >= sizeof g->scope) drl_graph_fail(g, DRL_ERR_CONFIG, "scope %s: name too long", prefix);
+    g->frozen = frozen;
+}
+
+/* buf = the scope's prefix, a name and, where it is not empty, a suffix. */
+static void scoped_name(drl_graph *g, char buf[DRL_PARAM_NAME], const char *name, const char *suffix) {
+    int n = snprintf(buf, DRL_PARAM_NAME, "%s%s%s%s", g->scope, name, suffix[0] ? "." : "", suffix);
+    if (n < 0 || n >= DRL_PARAM_NAME)
+        drl_graph_fail(g, DRL_ERR_CONFIG, "%s%s.%s: name too long", g->scope, name, suffix);
+}
+
 drl_tensor drl_graph_name(drl_graph *g, drl_tensor t, const char *name) {
-    if (t >= 0) snprintf(g->tensors[t].name, sizeof g->tensors[t].name, "%s", name);
+    if (t >= 0) scoped_name(g, g->tensors[t].name, name, "");
     return t;
 }
 
@@ -127,8 +140,10 @@ drl_tensor drl_graph_append(drl_graph *g, drl_node *node, drl_shape ys, const ch
     if (!reserve(g, &g->nodes, g->n_nodes, &g->node_capacity, sizeof *g->nodes)) return -1;
     drl_tensor t = new_tensor(g, name, ys, (int)g->n_nodes);
     if (t < 0) return -1;
+    if (name) drl_graph_name(g, t, name);
     node->out = t;
     node->ys = ys;
+    if (g->frozen) node->stops = ~0u;
     g->nodes[g->n_nodes++] = *node;
     return t;
 }
@@ -137,11 +152,9 @@ void drl_node_param(drl_graph *g, drl_node *node, const char *prefix, const char
                     const size_t *shape, bool trained, drl_layout layout, drl_init init) {
     if (drl_graph_failed(g)) return;
     assert(node->n_param < DRL_MAX_PARAM && rank <= 4);
-    drl_param p = {.rank = rank, .trained = trained, .layout = layout, .init = init};
-    if (suffix[0])
-        snprintf(p.name, sizeof p.name, "%s.%s", prefix, suffix);
-    else
-        snprintf(p.name, sizeof p.name, "%s", prefix);
+    drl_param p = {.rank = rank, .trained = trained && !g->frozen, .layout = layout, .init = init};
+    scoped_name(g, p.name, prefix, suffix);
+    if (drl_graph_failed(g)) return;
     memcpy(p.shape, shape, rank * sizeof *shape);
     int index;
     if (drl_params_add(g->params, &index, &p, &g->error) == DRL_OK) node->param[node->n_param++] = index;

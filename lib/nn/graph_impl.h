@@ -35,6 +35,8 @@ struct drl_graph {
     drl_node *nodes;
     size_t n_nodes, node_capacity;
     uint32_t streams;
+    char scope[DRL_PARAM_NAME]; /* stands before the names of what is appended */
+    bool frozen;                /* what is appended passes no gradient on and learns nothing */
 
     /* Made by the plan. */
     drl_threads *team;

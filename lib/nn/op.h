@@ -60,7 +60,8 @@ typedef struct drl_op_cfg {
     bool relu, silu, training;      /* fused activation; statistics of the batch                                */
     double eps, momentum, p, scale; /* p: dropout rate; scale: of the result                                    */
     int mode;
-    uint32_t stream; /* sub-stream of random draws */
+    double weight[3]; /* of a loss's terms */
+    uint32_t stream;  /* sub-stream of random draws */
 } drl_op_cfg;
 
 typedef struct drl_node {

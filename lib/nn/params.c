@@ -69,6 +69,22 @@ drl_status drl_params_alloc(drl_params *ps, drl_err *err) {
     return st;
 }
 
+size_t drl_params_follow(drl_params *ps, const char *prefix, double keep) {
+    size_t length = strlen(prefix), written = 0;
+    assert(length > 0 && keep >= 0 && keep <= 1);
+    for (size_t i = 0; i < ps->n; i++) {
+        const drl_param *p = &ps->list[i];
+        int from = strncmp(p->name, prefix, length) == 0 ? drl_params_find(ps, p->name + length) : -1;
+        if (from < 0 || (keep > 0 && !ps->list[from].trained)) continue;
+        assert(ps->list[from].count == p->count && ps->list[from].layout == p->layout);
+        drl_real *restrict to = drl_params_at(ps, (int)i);
+        const drl_real *restrict source = drl_params_at(ps, from);
+        for (size_t e = 0; e < p->count; e++) to[e] = (drl_real)(keep * (double)to[e] + (1 - keep) * (double)source[e]);
+        written++;
+    }
+    return written;
+}
+
 drl_real *drl_params_at(const drl_params *ps, int i) {
     assert(i >= 0 && (size_t)i < ps->n);
     return (ps->list[i].trained ? ps->value : ps->state) + ps->list[i].offset;

@@ -11,6 +11,37 @@ static drl_tensor dsm_root(gc_build *b) {
     return -1;
 }
 
+/* in: x, target */
+static drl_tensor squared_error(gc_build *b) {
+    return drl_op_squared_error(b->g, b->in[0], b->in[1]);
+}
+
+static drl_tensor squared_error_root(gc_build *b) {
+    gc_root(b, squared_error(b), 0.7);
+    return -1;
+}
+
+/* The target depends on an input, and x is read once more: the loss adds to what another op has passed on. */
+static drl_tensor squared_error_stops(gc_build *b) {
+    drl_tensor loss = drl_op_squared_error(b->g, b->in[0], drl_op_silu(b->g, b->in[1]));
+    return drl_op_concat(b->g, loss, drl_op_l1(b->g, b->in[0]));
+}
+
+/* in: p, target */
+static drl_tensor cosine(gc_build *b) {
+    return drl_op_cosine_loss(b->g, b->in[0], b->in[1]);
+}
+
+static drl_tensor cosine_root(gc_build *b) {
+    gc_root(b, cosine(b), 0.7);
+    return -1;
+}
+
+static drl_tensor cosine_stops(gc_build *b) {
+    drl_tensor loss = drl_op_cosine_loss(b->g, b->in[0], drl_op_silu(b->g, b->in[1]));
+    return drl_op_concat(b->g, loss, drl_op_l1(b->g, b->in[0]));
+}
+
 static drl_tensor l1(gc_build *b) {
     return drl_op_l1(b->g, b->in[0]);
 }
@@ -34,6 +65,16 @@ static drl_tensor nt_xent(gc_build *b) {
 
 static drl_tensor nt_xent_root(gc_build *b) {
     gc_root(b, nt_xent(b), 1);
+    return -1;
+}
+
+/* arg: invariance, variance, covariance */
+static drl_tensor vicreg(gc_build *b) {
+    return drl_op_vicreg(b->g, b->in[0], b->in[1] < 0 ? b->in[0] : b->in[1], b->arg[0], b->arg[1], b->arg[2]);
+}
+
+static drl_tensor vicreg_root(gc_build *b) {
+    gc_root(b, vicreg(b), 0.6);
     return -1;
 }
 
@@ -77,6 +118,16 @@ static const gc_case cases[] = {
      .build = dsm_stops,
      .in = {{{3, 2, 5}}, STOPPED(3, 2, 5), STOPPED(1, 1, 1), STOPPED(1, 1, 1)}},
     {.name = "reparameterise stops gradients", .build = reparameterise_stops, .in = {{{1, 1, 14}}, STOPPED(1, 1, 7)}},
+    {.name = "squared_error", .build = squared_error, .in = {{{3, 2, 5}}, FIXED(3, 2, 5)}},
+    {.name = "squared_error, runs", .build = squared_error, .in = {{{3, 11, 33}}, FIXED(3, 11, 33)}, .most = 50},
+    {.name = "squared_error as root", .build = squared_error_root, .in = {{{1, 1, 17}}, FIXED(1, 1, 17)}},
+    {.name = "squared_error stops gradients",
+     .build = squared_error_stops,
+     .in = {{{3, 2, 5}, GC_AWAY}, STOPPED(3, 2, 5)}},
+    {.name = "cosine_loss", .build = cosine, .in = {{{1, 1, 7}}, FIXED(1, 1, 7)}},
+    {.name = "cosine_loss, images", .build = cosine, .in = {{{3, 2, 5}}, FIXED(3, 2, 5)}},
+    {.name = "cosine_loss as root", .build = cosine_root, .in = {{{1, 1, 17}}, FIXED(1, 1, 17)}},
+    {.name = "cosine_loss stops gradients", .build = cosine_stops, .in = {{{1, 1, 7}, GC_AWAY}, STOPPED(1, 1, 7)}},
     {.name = "l1", .build = l1, .in = {{{1, 1, 17}, GC_AWAY}}},
     {.name = "reparameterise", .build = reparameterise, .in = {{{1, 1, 14}}, FIXED(1, 1, 7)}},
     {.name = "kl", .build = kl, .in = {{{1, 1, 34}}}},
@@ -90,6 +141,16 @@ static const gc_case cases[] = {
     {.name = "nt_xent as root", .build = nt_xent_root, .arg = {0.5}, .in = {{{1, 1, 5}}, {{1, 1, 5}}}},
     {.name = "nt_xent, one side fixed", .build = nt_xent, .arg = {0.5}, .in = {{{1, 1, 5}}, FIXED(1, 1, 5)}},
     {.name = "nt_xent of x with x", .build = nt_xent, .arg = {0.5}, .in = {{{1, 1, 3}}}},
+    {.name = "vicreg", .build = vicreg, .arg = {25, 25, 1}, .in = {{{1, 1, 7}, GC_UNIT}, {{1, 1, 7}}}},
+    {.name = "vicreg, 17 numbers", .build = vicreg, .arg = {1, 2, 3}, .in = {{{1, 1, 17}}, {{1, 1, 17}, GC_AWAY}}},
+    {.name = "vicreg, 2 numbers", .build = vicreg, .arg = {1, 2, 3}, .in = {{{1, 1, 2}, GC_UNIT}, {{1, 1, 2}}}},
+    {.name = "vicreg, 1 number", .build = vicreg, .arg = {1, 2, 3}, .in = {{{1, 1, 1}, GC_UNIT}, {{1, 1, 1}}}},
+    {.name = "vicreg, invariance", .build = vicreg, .arg = {1, 0, 0}, .in = {{{1, 1, 5}}, {{1, 1, 5}}}},
+    {.name = "vicreg, variance", .build = vicreg, .arg = {0, 1, 0}, .in = {{{1, 1, 5}, GC_UNIT}, {{1, 1, 5}, GC_UNIT}}},
+    {.name = "vicreg, covariance", .build = vicreg, .arg = {0, 0, 1}, .in = {{{1, 1, 5}}, {{1, 1, 5}}}},
+    {.name = "vicreg as root", .build = vicreg_root, .arg = {25, 25, 1}, .in = {{{1, 1, 5}}, {{1, 1, 5}, GC_UNIT}}},
+    {.name = "vicreg, one side fixed", .build = vicreg, .arg = {1, 2, 3}, .in = {FIXED(1, 1, 5), {{1, 1, 5}, GC_UNIT}}},
+    {.name = "vicreg of x with x", .build = vicreg, .arg = {1, 2, 3}, .in = {{{1, 1, 3}, GC_UNIT}}},
     {.name = "variational objective",
      .build = variational,
      .in = {{{1, 1, 10}}, FIXED(1, 1, 5), {{1, 1, 1}, GC_LABEL, true, 5}}},

@@ -35,6 +35,42 @@ static drl_tensor encoder(gc_build *b) {
     return drl_encoder(b->g, b->in[0], b->in[1], &(drl_encoder_cfg){(size_t)b->arg[0], b->arg[1], b->arg[2] > 0});
 }
 
+/* arg: side, channels, width */
+static drl_tensor decoder(gc_build *b) {
+    return drl_decoder(b->g, b->in[0], &(drl_decoder_cfg){(size_t)b->arg[0], (size_t)b->arg[1], (size_t)b->arg[2]});
+}
+
+/* An autoencoder: 1/2 |decoder(code) - x|^2. */
+static drl_tensor autoencoder(gc_build *b) {
+    drl_tensor z = drl_encoder(b->g, b->in[0], b->in[1], &(drl_encoder_cfg){10, 0.25, false});
+    drl_tensor y = drl_decoder(b->g, z, &(drl_decoder_cfg){8, 3, 4});
+    gc_root(b, drl_op_squared_error(b->g, y, b->in[0]), 1);
+    return -1;
+}
+
+/* arg: hidden, out, norm */
+static drl_tensor mlp_head(gc_build *b) {
+    const drl_mlp_head_cfg cfg = {(size_t)b->arg[0], (size_t)b->arg[1], b->arg[2] > 0};
+    return drl_mlp_head(b->g, b->in[0], "head", &cfg);
+}
+
+/* One encoder applied to two views: gradients of its parameters add up. */
+static drl_tensor two_views(gc_build *b) {
+    const drl_encoder_cfg cfg = {10, 0.25, false};
+    drl_tensor z1 = drl_encoder(b->g, b->in[0], b->in[1], &cfg), z2 = drl_encoder(b->g, b->in[2], b->in[1], &cfg);
+    return drl_op_nt_xent(b->g, z1, z2, 0.5);
+}
+
+/* Twice as two networks, the second frozen: nothing flows into it or through it. */
+static drl_tensor target_network(gc_build *b) {
+    const drl_encoder_cfg cfg = {10, 0.25, false};
+    drl_tensor z1 = drl_encoder(b->g, b->in[0], b->in[1], &cfg);
+    drl_graph_scope(b->g, "target.", true);
+    drl_tensor z2 = drl_encoder(b->g, b->in[2], b->in[1], &cfg);
+    drl_graph_scope(b->g, "", false);
+    return drl_op_nt_xent(b->g, z1, z2, 0.5);
+}
+
 /* arg: base channels, levels, attention at the last level, dropout */
 static drl_tensor score(gc_build *b) {
     drl_score_cfg cfg = {.nf = (size_t)b->arg[0],
@@ -89,6 +125,7 @@ static const gc_case cases[] = {
     {.name = "res block, wider", .build = res, .arg = {8, 'p'}, .in = {{{2, 3, 4}}, {{1, 1, 3}}}},
     {.name = "res block, down", .build = res, .arg = {4, 'd', 0.2}, .in = {{{4, 2, 4}}, {{1, 1, 3}}}},
     {.name = "res block, up", .build = res, .arg = {4, 'u', 0.2}, .in = {{{1, 3, 8}}, {{1, 1, 3}}}},
+    {.name = "res block, up, no time", .build = res, .arg = {4, 'u'}, .in = {{{2, 3, 8}}}},
     {.name = "attention block", .build = attention, .in = {{{3, 2, 8}}}},
     {.name = "self-attention", .build = transformer, .arg = {2}, .in = {{{5, 1, 6}}}},
     {.name = "transformer block", .build = transformer, .arg = {2, 7}, .in = {{{5, 1, 6}}}},
@@ -125,6 +162,18 @@ static const gc_case cases[] = {
      .evaluate = true,
      .in = {{{3, 3, 1}}, TIME, {{1, 1, 3}}},
      .most = 8},
+    {.name = "decoder", .build = decoder, .arg = {8, 3, 4}, .in = {{{1, 1, 5}}}, .most = 8},
+    {.name = "decoder, 3 doublings", .build = decoder, .arg = {32, 1, 4}, .in = {{{1, 1, 3}}}, .most = 3},
+    {.name = "decoder, none", .build = decoder, .arg = {5, 2, 8}, .in = {{{1, 1, 2}}}, .most = 8},
+    {.name = "autoencoder", .build = autoencoder, .in = {FIXED(8, 8, 3), TIME}, .most = 5},
+    {.name = "head", .build = mlp_head, .arg = {7, 3, 0}, .in = {{{1, 1, 5}}}},
+    {.name = "head, norm", .build = mlp_head, .arg = {7, 3, 1}, .in = {{{1, 1, 5}}}},
+    {.name = "head, norm, evaluation", .build = mlp_head, .arg = {17, 1, 1}, .evaluate = true, .in = {{{1, 1, 2}}}},
+    {.name = "encoder on two views", .build = two_views, .in = {{{8, 4, 3}}, TIME, {{8, 4, 3}}}, .most = 10},
+    {.name = "encoder and target network",
+     .build = target_network,
+     .in = {{{8, 4, 3}}, TIME, {{8, 4, 3}, .stopped = true}},
+     .most = 10},
     {.name = "DRL objective", .build = drl, .arg = {0.1, 0}, .in = OBJECTIVE, .most = 5},
     {.name = "VDRL objective", .build = drl, .arg = {0.1, 1}, .in = OBJECTIVE, .most = 3},
 };

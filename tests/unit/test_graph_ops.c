@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,11 +243,27 @@ static void build_wrong(drl_graph *g, int which) {
     case 35: drl_encoder(g, a, one, &(drl_encoder_cfg){.depth = 10, .width = NAN}); break;
     case 36: drl_score_net(g, a, one, -1, &(drl_score_cfg){.nf = 4, .levels = 2, .mult = {1, 1}, .blocks = 1}); break;
     case 37: drl_score_net(g, a, one, -1, &(drl_score_cfg){.nf = 4, .levels = 0, .mult = {1}, .blocks = 1}); break;
+    case 38: drl_op_squared_error(g, a, b); break;
+    case 39: drl_op_squared_error(g, a, -1); break;
+    case 40: drl_decoder(g, v, &(drl_decoder_cfg){.size = 32, .channels = 3, .width = 6}); break;
+    case 41: drl_decoder(g, v, &(drl_decoder_cfg){.size = 32, .channels = 3, .width = 0}); break;
+    case 42: drl_decoder(g, v, &(drl_decoder_cfg){.size = 3, .channels = 3, .width = 4}); break;
+    case 43: drl_decoder(g, v, &(drl_decoder_cfg){.size = 8, .channels = 0, .width = 4}); break;
+    case 44: drl_decoder(g, a, &(drl_decoder_cfg){.size = 8, .channels = 3, .width = 4}); break;
+    case 45: drl_decoder(g, v, &(drl_decoder_cfg){.size = 8, .channels = 3, .width = 36}); break;
+    case 46: drl_mlp_head(g, a, "head", &(drl_mlp_head_cfg){.hidden = 3, .out = 2}); break;
+    case 47: drl_mlp_head(g, v, "head", &(drl_mlp_head_cfg){.hidden = 0, .out = 2}); break;
+    case 48: drl_mlp_head(g, v, "head", &(drl_mlp_head_cfg){.hidden = 3, .out = 0, .norm = true}); break;
+    case 49: drl_op_cosine_loss(g, v, one); break;
+    case 50: drl_op_vicreg(g, v, one, 25, 25, 1); break;
+    case 51: drl_op_vicreg(g, a, a, 25, 25, 1); break;
+    case 52: drl_op_vicreg(g, v, v, 25, -1, 1); break;
+    case 53: drl_op_vicreg(g, v, v, NAN, 25, 1); break;
     default: break;
     }
 }
 
-enum { WRONG = 38 };
+enum { WRONG = 54 };
 
 /* Refused at plan with the first message: one line that names what and how much; later calls return -1 quietly. */
 static void test_refusals(void **state) {
@@ -264,6 +281,33 @@ static void test_refusals(void **state) {
         if (st == DRL_OK || err.status != st) fail_msg("wrong graph %d was accepted", which);
         assert_true(strlen(err.message) > 10 && !strchr(err.message, '\n') && !strstr(err.message, "later"));
         if (getenv("VERBOSE")) print_message("    %2d %s\n", which, err.message);
+        drl_graph_free(g);
+        drl_params_free(&params);
+    }
+}
+
+/* Doublings by the sides of the datasets, and what the decoder makes of them: parameters' names and the image. */
+static void test_decoder_sizes(void **state) {
+    (void)state;
+    static const size_t want[][2] = {{4, 0}, {7, 0}, {8, 1}, {28, 2}, {32, 3}, {84, 2}, {96, 4}, {16, 2}, {33, 0}};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        drl_params params = {0};
+        drl_graph *g;
+        char name[32];
+        assert_int_equal(drl_graph_new(&g, &(drl_graph_cfg){.batch = 2}, &params, NULL), DRL_OK);
+        drl_tensor z = drl_graph_input(g, "z", (drl_shape){1, 1, 5}, false);
+        drl_tensor y = drl_decoder(g, z, &(drl_decoder_cfg){.size = want[i][0], .channels = 3, .width = 4});
+        drl_shape s = drl_graph_shape(g, y);
+        assert_true(s.h == want[i][0] && s.w == want[i][0] && s.c == 3);
+        assert_int_equal(drl_decoder_doublings(want[i][0]), want[i][1]);
+        for (size_t u = 0; u <= want[i][1]; u++) {
+            snprintf(name, sizeof name, "decoder.up%zu.conv1.weight", u);
+            int p = drl_params_find(&params, name);
+            size_t left = want[i][1] - 1 - u;
+            assert_true(u < want[i][1] ? p >= 0 : p < 0);
+            if (p >= 0) assert_int_equal(params.list[p].shape[0], left < 2 ? (size_t)4 << left : 16);
+        }
+        assert_int_equal(drl_params_find(&params, "decoder.up0.temb.weight"), -1);
         drl_graph_free(g);
         drl_params_free(&params);
     }
@@ -304,10 +348,10 @@ int main(int argc, char **argv) {
     drl_blas_guard(argv);
     if (drl_threads_open(&team, 2, NULL) != DRL_OK) return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dropout_rate),  cmocka_unit_test(test_dropout_draws),
-        cmocka_unit_test(test_dropout_off),   cmocka_unit_test(test_running_statistics),
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_new_parameter),
+        cmocka_unit_test(test_dropout_rate), cmocka_unit_test(test_dropout_draws),
+        cmocka_unit_test(test_dropout_off),  cmocka_unit_test(test_running_statistics),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_decoder_sizes),
+        cmocka_unit_test(test_empty),        cmocka_unit_test(test_new_parameter),
     };
     int failed = cmocka_run_group_tests_name("ops in graphs", tests, NULL, NULL);
     drl_threads_close(team);

@@ -5,9 +5,9 @@
  * (n, d) is (n, 1, 1, d).
  *
  * The batch is cut into shards of a fixed number of images. A thread takes a shard through all ops; ops that need the
- * whole batch (batch normalisation in training, NT-Xent) wait for all shards at a barrier and then combine their
- * partial results in shard order. Gradients of parameters are kept per shard and added in shard order. So results do
- * not depend on the number of threads.
+ * whole batch (batch normalisation in training, NT-Xent, VICReg) wait for all shards at a barrier and then combine
+ * their partial results in shard order. Gradients of parameters are kept per shard and added in shard order. So results
+ * do not depend on the number of threads.
  *
  * Memory: every shard has one block; each value, gradient and saved tensor gets a place in it for exactly the time
  * between its first write and its last read; normalised values are made again for the backward pass. Where nothing but
@@ -50,6 +50,13 @@ drl_tensor drl_graph_fail(drl_graph *g, drl_status status, const char *fmt, ...)
 /* A tensor filled by the caller before each run. want_gradient: its gradient is computed and readable after a run. */
 drl_tensor drl_graph_input(drl_graph *g, const char *name, drl_shape shape, bool want_gradient);
 drl_shape drl_graph_shape(const drl_graph *g, drl_tensor t);
+/* Opens a scope: what the ops appended from here on add to the store, and the tensors they make, is named PREFIX + its
+ * name (inputs are not); "" and false end it. One network can so be built twice in a graph, with parameters of its own
+ * ("target." makes "target.encoder.stem.weight"). In a frozen scope parameters are not trained: they live in
+ * params->state, where drl_params_follow writes them, and no gradient flows through the ops, to no input either. Batch
+ * norms of a frozen scope do what those of the graph do: in training, normalise by the batch and update running values.
+ * Without a scope, a network built twice shares its parameters: gradients add up, running values are updated twice. */
+void drl_graph_scope(drl_graph *g, const char *prefix, bool frozen);
 /* Names a tensor (for drl_graph_find); a block's name replaces that of the op it ends with. Returns t. */
 drl_tensor drl_graph_name(drl_graph *g, drl_tensor t, const char *name);
 drl_tensor drl_graph_find(const drl_graph *g, const char *name);

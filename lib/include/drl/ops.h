@@ -105,6 +105,12 @@ drl_tensor drl_op_positions(drl_graph *g, size_t length, size_t d);
 /* y[n] = weight[n]/2 sum over pixels of ( s[n] score + noise )^2                  [science, 3; vectors, 9: `match`]
  * score, noise of one shape; s, weight (n, 1, 1, 1); gradient to score only. */
 drl_tensor drl_op_dsm_loss(drl_graph *g, drl_tensor score, drl_tensor noise, drl_tensor s, drl_tensor weight);
+/* y[n] = 1/2 sum over pixels of ( x - target )^2: -log N(target; x, I) up to a constant. x, target (n, h, w, c);
+ * gradient to x only. */
+drl_tensor drl_op_squared_error(drl_graph *g, drl_tensor x, drl_tensor target);
+/* y[n] = 2 - 2 <p, target> / (|p| |target|), in [0, 4]; lengths below 1e-12 count as that. p, target of one shape;
+ * gradient to p only.                                                            [BYOL, Grill et al. 2020, eq. 2] */
+drl_tensor drl_op_cosine_loss(drl_graph *g, drl_tensor p, drl_tensor target);
 /* y[n] = sum_j |z[n,j]|; the gradient at 0 is 0. */
 drl_tensor drl_op_l1(drl_graph *g, drl_tensor z);
 /* ml (n, 2d) = [mean | log variance]; z = mean + exp(logvar / 2) noise, noise (n, d) without gradient. */
@@ -116,5 +122,12 @@ drl_tensor drl_op_cross_entropy(drl_graph *g, drl_tensor logits, drl_tensor labe
 /* NT-Xent over a batch of pairs: z1, z2 (n, 1, 1, d); y[n] = half the sum of the losses of rows n and n + N, so that
  * the batch mean of y is the loss of vectors 11. A whole-batch op. */
 drl_tensor drl_op_nt_xent(drl_graph *g, drl_tensor z1, drl_tensor z2, double temperature);
+/* VICReg of two batches of codes z1, z2 (n, 1, 1, d). The batch mean of y is, with C the unbiased covariance (d, d),
+ *   invariance mean over n and d of (z1 - z2)^2 + sum over z1 and z2 of
+ *   variance/2 mean over d of max(0, 1 - sqrt(C_jj + 1e-4)) + covariance/d sum over j != k of C_jk^2
+ * [Bardes, Ponce, LeCun 2022, and their code]; y[n] has image n's share of the first term and all of the others. A
+ * whole-batch op; one image has covariance 0. ERR_CONFIG for a negative weight. */
+drl_tensor drl_op_vicreg(drl_graph *g, drl_tensor z1, drl_tensor z2, double invariance, double variance,
+                         double covariance);
 
 #endif

@@ -56,6 +56,12 @@ drl_status drl_params_alloc(drl_params *ps, drl_err *err);
 /* Draws every tensor's initial value; a tensor's values depend on (seed, its name) alone.        [vectors, 7] */
 void drl_params_init(drl_params *ps, uint64_t seed);
 
+/* For every tensor PREFIX + NAME and its source NAME:  tensor = keep tensor + (1 - keep) source  where the source is
+ * trained, as a target network follows the one that learns [BYOL, eq. 1]. With keep 0, once after the draw, copies what
+ * is not trained too: drawn by name, the two differ. Running statistics belong to each network's own batches otherwise.
+ * Returns how many tensors were written. */
+size_t drl_params_follow(drl_params *ps, const char *prefix, double keep);
+
 /* Index by name or -1. */
 int drl_params_find(const drl_params *ps, const char *name);
 
