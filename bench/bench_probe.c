@@ -25,7 +25,6 @@
 
 #define TRAIN   45000
 #define VAL     5000
-#define TEST    10000
 #define CLASSES 10
 #define PEAK_N  1024
 #define SETS    4 /* of codes: more jobs share them */
@@ -99,15 +98,19 @@ static drl_status time_jobs(measurement *m, const drl_mlp_job *jobs, peak *p, si
     moment took[2] = {{0, 0}, {0, 0}};
     drl_mlp_cfg cfg = drl_mlp_published();
     double whole = 11.0 * 3.0 * (double)(cfg.rates * cfg.epochs), fit_epochs;
-    drl_probe_result *results;
+    drl_probe_result *results = NULL;
+    drl_classifier **fits = NULL;
     drl_status st = drl_alloc(&results, m->threads, sizeof *results, "results", err);
+    if (st == DRL_OK) st = drl_alloc(&fits, m->threads, sizeof(drl_classifier *), "fits", err);
     for (int part = 0; part < 2 && st == DRL_OK; part++) {
         cfg.epochs = part == 0 ? 1 : 1 + epochs;
         measure_peak(p, team);
         moment start = now();
-        st = drl_probe_mlp(results, jobs, m->threads, &cfg, team, err);
+        st = drl_probe_mlp(fits, results, jobs, m->threads, &cfg, team, err);
         took[part] = since(start);
+        for (size_t j = 0; j < m->threads && st == DRL_OK; j++) drl_classifier_free(fits[j]);
     }
+    drl_free(fits);
     drl_free(results);
     fit_epochs = (double)(epochs * m->threads * cfg.rates);
     m->epoch_seconds = (took[1].wall - took[0].wall) / fit_epochs;
@@ -120,7 +123,7 @@ static drl_status time_jobs(measurement *m, const drl_mlp_job *jobs, peak *p, si
 }
 
 static drl_status measure(measurement *m, size_t epochs, drl_threads *team, drl_err *err) {
-    const size_t n = TRAIN + VAL + TEST, matrix = (size_t)PEAK_N * PEAK_N, sets = m->threads < SETS ? m->threads : SETS;
+    const size_t n = TRAIN + VAL, matrix = (size_t)PEAK_N * PEAK_N, sets = m->threads < SETS ? m->threads : SETS;
     drl_real *x = NULL;
     int32_t *y = NULL;
     drl_mlp_job *jobs = NULL;
@@ -137,7 +140,6 @@ static drl_status measure(measurement *m, size_t epochs, drl_threads *team, drl_
             const int32_t *yj = y + j % sets * n;
             jobs[j] = (drl_mlp_job){.train = {TRAIN, m->d, CLASSES, xj, yj}, .seed = j + 1};
             jobs[j].val = (drl_codes){VAL, m->d, CLASSES, xj + TRAIN * m->d, yj + TRAIN};
-            jobs[j].test = (drl_codes){TEST, m->d, CLASSES, xj + (TRAIN + VAL) * m->d, yj + TRAIN + VAL};
         }
         st = time_jobs(m, jobs, &p, epochs, team, err);
     }

@@ -46,6 +46,14 @@ static inline void free_codes(drl_codes c) {
     drl_free((void *)(uintptr_t)c.y);
 }
 
+/* drl_classifier_accuracy that must succeed. */
+static inline double accuracy_of(const drl_classifier *fit, drl_codes codes, drl_threads *team) {
+    double accuracy = NAN;
+    drl_err err;
+    if (drl_classifier_accuracy(&accuracy, fit, codes, team, &err) != DRL_OK) fail_msg("%s", err.message);
+    return accuracy;
+}
+
 static inline drl_threads *open_team(size_t n) {
     drl_threads *team = NULL;
     assert_int_equal(drl_threads_open(&team, n, NULL), DRL_OK);

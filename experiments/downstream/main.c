@@ -231,18 +231,20 @@ static drl_status time_mlp(program *p, size_t d, double *seconds, drl_err *err) 
     drl_real *x = NULL;
     int32_t *y = NULL;
     drl_probe_result result;
+    drl_classifier *fit = NULL;
     drl_status st = drl_alloc(&x, ROWS * d, sizeof *x, "codes", err);
     if (st == DRL_OK) st = drl_alloc(&y, ROWS, sizeof *y, "labels", err);
     if (st == DRL_OK) {
         drl_rng_normal(drl_rng_stream(1, DRL_RNG_TEST, 0, 0), 0, x, ROWS * d);
         for (size_t i = 0; i < ROWS; i++) y[i] = (int32_t)(i % p->data->classes);
         drl_codes codes = {ROWS, d, p->data->classes, x, y}, few = {16, d, p->data->classes, x, y};
-        drl_mlp_job job = {codes, few, few, 1};
+        drl_mlp_job job = {codes, few, 1};
         double start = drl_now();
-        st = drl_probe_mlp(&result, &job, 1, &one, p->team, err);
+        st = drl_probe_mlp(&fit, &result, &job, 1, &one, p->team, err);
         double epochs = (double)(full.epochs * full.rates) / (double)drl_threads_count(p->team);
         *seconds = (drl_now() - start) * epochs * 0.9 * (double)p->data->split[DRL_SPLIT_TRAIN].n / ROWS;
     }
+    drl_classifier_free(fit);
     drl_free(x);
     drl_free(y);
     return st;

@@ -3,12 +3,12 @@
  * A block of queries meets the training codes block by block, always in the same order, on one thread; each query keeps
  * its k best so far, sorted. Both block sizes are fixed, so every similarity has the same bits for any number of
  * threads. */
-#include "models/probe_common.h"
-
 #include <string.h>
 
 #include "drl/blas.h"
 #include "drl/mem.h"
+#include "models/probe_classifier.h"
+#include "models/probe_common.h"
 
 #define QUERIES 128 /* to a block */
 #define KEYS    512 /* training codes to a block: 128 x 512 similarities stay in the L2 cache */
@@ -20,7 +20,7 @@ typedef struct neighbour {
 } neighbour;
 
 typedef struct search {
-    const drl_codes *train, *test;
+    const drl_codes *train, *codes; /* known, to classify */
     size_t k;
     const drl_real *keys; /* (n, d) normalised training codes  */
     drl_real *queries;    /* (threads, QUERIES, d) normalised  */
@@ -77,11 +77,11 @@ static size_t vote(const neighbour *near, size_t k, double *votes, size_t classe
 
 static void search_block(void *arg, size_t block, size_t member) {
     search *s = arg;
-    size_t d = s->train->d, n = s->train->n, k = s->k, first = block * QUERIES, left = s->test->n - first;
+    size_t d = s->train->d, n = s->train->n, k = s->k, first = block * QUERIES, left = s->codes->n - first;
     size_t rows = left < QUERIES ? left : QUERIES;
     drl_real *queries = s->queries + member * QUERIES * d, *similarity = s->similarity + member * QUERIES * KEYS;
     neighbour *near = s->near + member * QUERIES * k;
-    normalise(queries, s->test->x + first * d, rows, d);
+    normalise(queries, s->codes->x + first * d, rows, d);
     for (size_t i = 0; i < rows * k; i++) near[i] = (neighbour){-INFINITY, 0};
     for (size_t at = 0; at < n; at += KEYS) {
         size_t keys = n - at < KEYS ? n - at : KEYS;
@@ -91,12 +91,12 @@ static void search_block(void *arg, size_t block, size_t member) {
     double *votes = s->votes + member * 2 * s->train->classes;
     s->correct[block] = 0;
     for (size_t i = 0; i < rows; i++)
-        s->correct[block] += vote(near + i * k, k, votes, s->train->classes) == (size_t)s->test->y[first + i];
+        s->correct[block] += vote(near + i * k, k, votes, s->train->classes) == (size_t)s->codes->y[first + i];
 }
 
 /* Allocates, searches, counts. */
 static drl_status run(double *accuracy, search *s, drl_threads *team, drl_err *err) {
-    size_t d = s->train->d, members = drl_threads_count(team), blocks = (s->test->n + QUERIES - 1) / QUERIES, rows,
+    size_t d = s->train->d, members = drl_threads_count(team), blocks = (s->codes->n + QUERIES - 1) / QUERIES, rows,
            size;
     drl_real *keys = NULL;
     if (!drl_mul_size(&rows, members * QUERIES, s->k > d ? s->k : d) || !drl_mul_size(&size, s->train->n, d))
@@ -113,7 +113,7 @@ static drl_status run(double *accuracy, search *s, drl_threads *team, drl_err *e
         drl_threads_for(team, blocks, search_block, s);
         size_t correct = 0;
         for (size_t b = 0; b < blocks; b++) correct += s->correct[b];
-        *accuracy = (double)correct / (double)s->test->n;
+        *accuracy = (double)correct / (double)s->codes->n;
     }
     drl_free(s->correct);
     drl_free(s->votes);
@@ -124,16 +124,30 @@ static drl_status run(double *accuracy, search *s, drl_threads *team, drl_err *e
     return st;
 }
 
-drl_status drl_probe_knn(drl_probe_result *result, drl_codes train, drl_codes test, size_t k, drl_threads *team,
-                         drl_err *err) {
+typedef struct knn_fit {
+    drl_classifier base;
+    drl_codes train; /* the caller keeps x and y */
+    size_t k;        /* at most train.n */
+} knn_fit;
+
+static drl_status knn_accuracy(double *accuracy, const drl_classifier *fit, const drl_codes *codes, drl_threads *team,
+                               drl_err *err) {
+    const knn_fit *f = (const knn_fit *)fit;
+    search s = {.train = &f->train, .codes = codes, .k = f->k};
+    return run(accuracy, &s, team, err);
+}
+
+static const drl_classifier_type knn_type = {.name = "k-NN probe", .accuracy = knn_accuracy};
+
+drl_status drl_probe_knn(drl_classifier **fit, drl_codes train, size_t k, drl_err *err) {
+    knn_fit *f = NULL;
     drl_status st = drl_probe_check(&train, "training codes", err);
-    if (st == DRL_OK) st = drl_probe_check(&test, "test codes", err);
-    if (st == DRL_OK) st = drl_probe_check_pair(&train, &test, "test codes", err);
     if (st == DRL_OK && k == 0) st = drl_fail(err, DRL_ERR_CONFIG, "k = 0 neighbours, at least 1 is needed");
-    drl_probe_result r = {0};
-    search s = {.train = &train, .test = &test, .k = k < train.n ? k : train.n};
-    if (st == DRL_OK) st = run(&r.test_accuracy, &s, team, err);
-    if (st != DRL_OK) return drl_err_context(err, st, "k-NN probe");
-    *result = r;
+    if (st == DRL_OK) st = drl_alloc(&f, 1, sizeof *f, "fit", err);
+    if (st != DRL_OK) return drl_err_context(err, st, "%s", knn_type.name);
+    f->base = (drl_classifier){&knn_type, train.d, train.classes};
+    f->train = train;
+    f->k = k < train.n ? k : train.n;
+    *fit = &f->base;
     return DRL_OK;
 }

@@ -15,6 +15,7 @@
 #include "drl/blas.h"
 #include "drl/interrupt.h"
 #include "drl/mem.h"
+#include "models/probe_classifier.h"
 #include "models/probe_common.h"
 
 #define BLOCK 1024 /* rows to a block */
@@ -182,16 +183,6 @@ static double accuracy(problem *p, const drl_codes *codes, const double *w) {
     return (double)correct / (double)codes->n;
 }
 
-drl_status drl_linear_accuracy(double *out, const double *params, const drl_codes *codes, drl_threads *team,
-                               drl_err *err) {
-    problem p;
-    drl_status st = problem_init(&p, codes, blocks_of(codes->n), false, team, err);
-    if (st != DRL_OK) return st;
-    *out = accuracy(&p, codes, params);
-    problem_free(&p);
-    return DRL_OK;
-}
-
 drl_status drl_linear_fit(drl_probe_result *result, double *params, const drl_codes *train, const drl_codes *val,
                           const drl_linear_cfg *cfg, drl_threads *team, drl_err *err) {
     problem p;
@@ -230,12 +221,10 @@ static drl_status check_cfg(const drl_linear_cfg *cfg, drl_err *err) {
     return DRL_OK;
 }
 
-static drl_status check_codes(const drl_codes *train, const drl_codes *val, const drl_codes *test, drl_err *err) {
+static drl_status check_codes(const drl_codes *train, const drl_codes *val, drl_err *err) {
     drl_status st = drl_probe_check(train, "training codes", err);
     if (st == DRL_OK) st = drl_probe_check(val, "validation codes", err);
-    if (st == DRL_OK) st = drl_probe_check(test, "test codes", err);
     if (st == DRL_OK) st = drl_probe_check_pair(train, val, "validation codes", err);
-    if (st == DRL_OK) st = drl_probe_check_pair(train, test, "test codes", err);
     size_t params;
     if (st == DRL_OK && (!drl_mul_size(&params, train->d + 1, train->classes) || params > 1u << 30))
         return drl_fail(err, DRL_ERR_LIMIT, "%zu classes of %zu dimensions: at most 2^30 parameters", train->classes,
@@ -243,17 +232,43 @@ static drl_status check_codes(const drl_codes *train, const drl_codes *val, cons
     return st;
 }
 
-drl_status drl_probe_linear(drl_probe_result *result, drl_codes train, drl_codes val, drl_codes test,
+typedef struct linear_fit {
+    drl_classifier base;
+    double *params; /* W (classes, d) | b (classes) */
+} linear_fit;
+
+static drl_status linear_accuracy(double *out, const drl_classifier *fit, const drl_codes *codes, drl_threads *team,
+                                  drl_err *err) {
+    problem p;
+    drl_status st = problem_init(&p, codes, blocks_of(codes->n), false, team, err);
+    if (st != DRL_OK) return st;
+    *out = accuracy(&p, codes, ((const linear_fit *)fit)->params);
+    problem_free(&p);
+    return DRL_OK;
+}
+
+static void linear_release(drl_classifier *fit) {
+    drl_free(((linear_fit *)fit)->params);
+}
+
+static const drl_classifier_type linear_type = {"linear probe", linear_accuracy, linear_release};
+
+drl_status drl_probe_linear(drl_classifier **fit, drl_probe_result *result, drl_codes train, drl_codes val,
                             const drl_linear_cfg *cfg, drl_threads *team, drl_err *err) {
     drl_probe_result r = {0};
+    linear_fit *f = NULL;
     double *params = NULL;
     drl_status st = check_cfg(cfg, err);
-    if (st == DRL_OK) st = check_codes(&train, &val, &test, err);
+    if (st == DRL_OK) st = check_codes(&train, &val, err);
     if (st == DRL_OK) st = drl_alloc(&params, (train.d + 1) * train.classes, sizeof *params, "chosen parameters", err);
     if (st == DRL_OK) st = drl_linear_fit(&r, params, &train, &val, cfg, team, err);
-    if (st == DRL_OK) st = drl_linear_accuracy(&r.test_accuracy, params, &test, team, err);
-    drl_free(params);
-    if (st != DRL_OK) return drl_err_context(err, st, "linear probe");
+    if (st == DRL_OK) st = drl_alloc(&f, 1, sizeof *f, "fit", err);
+    if (st != DRL_OK) {
+        drl_free(params);
+        return drl_err_context(err, st, "%s", linear_type.name);
+    }
+    *f = (linear_fit){{&linear_type, train.d, train.classes}, params};
+    *fit = &f->base;
     *result = r;
     return DRL_OK;
 }

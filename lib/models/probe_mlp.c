@@ -1,10 +1,9 @@
-/* The MLP probe's protocol (drl/probe.h): many fits side by side, selection on validation, one look at the test set.
+/* The MLP probe's protocol (drl/probe.h): many fits side by side, selection on validation.
  *
  * A fit is one job at one learning rate. Fits of one job run in groups, each on one thread from the first weight to the
  * last validation accuracy: they have the order of the codes and what dropout keeps in common, which are drawn once for
- * a group; how the rates are grouped changes no bit. A group is handed the training and validation codes only; what a
- * fit leaves is its best validation accuracy, that epoch and a copy of the weights. The test codes enter in
- * evaluate_job, after the rate is chosen. */
+ * a group; how the rates are grouped changes no bit. What a fit leaves is its best validation accuracy, that epoch and
+ * a copy of the weights; those of the chosen rate become the classifier. */
 #include "models/probe_mlp.h"
 
 #include <assert.h>
@@ -16,8 +15,7 @@
 
 enum { SUB_ORDER = 4, SUB_DROPOUT }; /* subs of DRL_RNG_PROBE; 0..3 are the initial weights */
 
-#define EVALUATION_ROWS 256 /* codes evaluated at once, at least */
-#define MAX_RATES       (sizeof((drl_mlp_cfg){0}.rate) / sizeof(double))
+#define MAX_RATES (sizeof((drl_mlp_cfg){0}.rate) / sizeof(double))
 
 drl_mlp_cfg drl_mlp_published(void) {
     return (drl_mlp_cfg){.hidden = 512,
@@ -81,7 +79,7 @@ static drl_status workspace_init(workspace *w, const group *g, drl_err *err) {
     *w = (workspace){0};
     size_t stride = drl_align_count(g->net.params, sizeof(drl_real)), batch = g->cfg->batch, rows;
     batch = batch < g->train->n ? batch : g->train->n;
-    rows = batch > EVALUATION_ROWS ? batch : EVALUATION_ROWS;
+    rows = batch > DRL_MLP_EVALUATION_ROWS ? batch : DRL_MLP_EVALUATION_ROWS;
     drl_status st =
         drl_alloc(&w->params, g->count * 3 * stride, sizeof(drl_real), "MLP probe: parameters and moments", err);
     if (st == DRL_OK) st = drl_alloc(&w->order, g->train->n, sizeof *w->order, "MLP probe: order", err);
@@ -118,23 +116,6 @@ static void run_epoch(const group *g, workspace *w, size_t epoch) {
             if (g->fits[r].running)
                 w->loss[r] += drl_mlp_train(&w->state[r], &g->net, w->feed.batch, count, g->fits[r].rate,
                                             g->cfg->weight_decay, first, &w->scratch);
-    }
-}
-
-/* correct[r] = codes that params[r] classify right, for r < count; NULL for none. */
-static void count_correct(size_t *correct, drl_real *const *params, size_t count, const drl_mlp_net *net,
-                          const drl_codes *codes, drl_mlp_feed *feed, const drl_mlp_scratch *scratch) {
-    for (size_t r = 0; r < count; r++) correct[r] = 0;
-    for (size_t at = 0; at < codes->n;) {
-        size_t batches = 0;
-        for (; batches < feed->capacity && at < codes->n; batches++) {
-            size_t rows = codes->n - at < feed->rows ? codes->n - at : feed->rows;
-            drl_mlp_feed_fill(feed, batches, net, codes, NULL, at, rows, (drl_mlp_dropout){0});
-            at += rows;
-        }
-        for (size_t r = 0; r < count; r++)
-            for (size_t b = 0; params[r] && b < batches; b++)
-                correct[r] += drl_mlp_correct(params[r], net, &feed->batch[b], scratch);
     }
 }
 
@@ -178,7 +159,7 @@ static void run_group(void *arg, size_t index, size_t member) {
         size_t correct[MAX_RATES];
         run_epoch(g, &w, epoch);
         for (size_t r = 0; r < g->count; r++) params[r] = g->fits[r].running ? w.state[r].p : NULL;
-        count_correct(correct, params, g->count, &g->net, g->val, &w.feed, &w.scratch);
+        drl_mlp_count_correct(correct, params, g->count, &g->net, g->val, &w.feed, &w.scratch);
         left = 0;
         for (size_t r = 0; r < g->count; r++) {
             if (g->fits[r].running) judge(g, &g->fits[r], &w, r, epoch, correct[r]);
@@ -188,28 +169,6 @@ static void run_group(void *arg, size_t index, size_t member) {
     for (size_t r = 0; r < g->count && st != DRL_OK; r++)
         if (g->fits[r].status == DRL_OK) g->fits[r].status = st, g->fits[r].err = err;
     workspace_free(&w);
-}
-
-/* The chosen fit of one job, and the only place that sees its test codes. */
-typedef struct evaluation {
-    const fit *chosen;
-    const drl_mlp_net *net;
-    const drl_codes *test;
-    size_t correct;
-    drl_status status;
-    drl_err err;
-} evaluation;
-
-static void evaluate_job(void *arg, size_t j, size_t member) {
-    (void)member;
-    evaluation *e = (evaluation *)arg + j;
-    drl_mlp_scratch scratch = {0};
-    drl_mlp_feed feed = {0};
-    e->status = drl_mlp_feed_init(&feed, e->net, EVALUATION_ROWS, &e->err);
-    if (e->status == DRL_OK) e->status = drl_mlp_scratch_init(&scratch, e->net, EVALUATION_ROWS, &e->err);
-    if (e->status == DRL_OK) count_correct(&e->correct, &e->chosen->best, 1, e->net, e->test, &feed, &scratch);
-    drl_mlp_scratch_free(&scratch);
-    drl_mlp_feed_free(&feed);
 }
 
 static drl_status check_cfg(const drl_mlp_cfg *cfg, drl_err *err) {
@@ -232,9 +191,7 @@ static drl_status check_cfg(const drl_mlp_cfg *cfg, drl_err *err) {
 static drl_status check_job(const drl_mlp_job *job, const drl_mlp_cfg *cfg, drl_err *err) {
     drl_status st = drl_probe_check(&job->train, "training codes", err);
     if (st == DRL_OK) st = drl_probe_check(&job->val, "validation codes", err);
-    if (st == DRL_OK) st = drl_probe_check(&job->test, "test codes", err);
     if (st == DRL_OK) st = drl_probe_check_pair(&job->train, &job->val, "validation codes", err);
-    if (st == DRL_OK) st = drl_probe_check_pair(&job->train, &job->test, "test codes", err);
     if (st != DRL_OK) return st;
     /* Minibatches are numbered in 32 bits: they name the dropout streams. */
     size_t batches = (job->train.n - 1) / cfg->batch + 1;
@@ -277,15 +234,16 @@ static drl_status prepare_job(group *groups, size_t n_groups, fit *fits, const d
 }
 
 /* The first of the rates with the most validation codes right. */
-static const fit *choose(const fit *fits, size_t rates) {
-    const fit *best = fits;
+static fit *choose(fit *fits, size_t rates) {
+    fit *best = fits;
     for (size_t r = 1; r < rates; r++)
         if (fits[r].correct > best->correct) best = fits + r;
     return best;
 }
 
-static drl_status run_all(drl_probe_result *result, const drl_mlp_job *jobs, size_t n_jobs, const drl_mlp_cfg *cfg,
-                          group *groups, size_t n_groups, fit *fits, evaluation *evals, drl_threads *team,
+/* Runs all groups, then turns the chosen fit of each job, in made[j], into a classifier, which takes its weights. */
+static drl_status run_all(drl_classifier **made, drl_probe_result *result, const drl_mlp_job *jobs, size_t n_jobs,
+                          const drl_mlp_cfg *cfg, group *groups, size_t n_groups, fit *fits, drl_threads *team,
                           drl_err *err) {
     drl_threads_for(team, n_jobs * n_groups, run_group, groups);
     for (size_t i = 0; i < n_jobs * cfg->rates; i++) {
@@ -294,45 +252,49 @@ static drl_status run_all(drl_probe_result *result, const drl_mlp_job *jobs, siz
         return drl_err_context(err, fits[i].status, "MLP probe: job %zu, learning rate %g", i / cfg->rates,
                                fits[i].rate);
     }
-    for (size_t j = 0; j < n_jobs; j++)
-        evals[j] = (evaluation){.chosen = choose(fits + j * cfg->rates, cfg->rates),
-                                .net = &groups[j * n_groups].net,
-                                .test = &jobs[j].test};
-    drl_threads_for(team, n_jobs, evaluate_job, evals);
-    for (size_t j = 0; j < n_jobs; j++)
-        if (evals[j].status != DRL_OK) return drl_fail(err, evals[j].status, "%s", evals[j].err.message);
     for (size_t j = 0; j < n_jobs; j++) {
-        const evaluation *e = &evals[j];
-        result[j] = (drl_probe_result){.test_accuracy = (double)e->correct / (double)jobs[j].test.n,
-                                       .val_accuracy = (double)e->chosen->correct / (double)jobs[j].val.n,
-                                       .rate = e->chosen->rate,
-                                       .epoch = e->chosen->epoch};
+        fit *chosen = choose(fits + j * cfg->rates, cfg->rates);
+        drl_status st = drl_mlp_classifier(&made[j], &groups[j * n_groups].net, chosen->best, err);
+        if (st != DRL_OK) return st;
+        chosen->best = NULL;
+    }
+    for (size_t j = 0; j < n_jobs; j++) {
+        const fit *chosen = choose(fits + j * cfg->rates, cfg->rates);
+        result[j] = (drl_probe_result){.val_accuracy = (double)chosen->correct / (double)jobs[j].val.n,
+                                       .rate = chosen->rate,
+                                       .epoch = chosen->epoch};
     }
     return DRL_OK;
 }
 
-drl_status drl_probe_mlp(drl_probe_result *result, const drl_mlp_job *jobs, size_t n_jobs, const drl_mlp_cfg *cfg,
-                         drl_threads *team, drl_err *err) {
+drl_status drl_probe_mlp(drl_classifier **fits, drl_probe_result *result, const drl_mlp_job *jobs, size_t n_jobs,
+                         const drl_mlp_cfg *cfg, drl_threads *team, drl_err *err) {
     drl_status st = check_cfg(cfg, err);
     if (st != DRL_OK) return st;
     for (size_t j = 0; j < n_jobs; j++)
         if ((st = check_job(&jobs[j], cfg, err)) != DRL_OK) return drl_err_context(err, st, "MLP probe: job %zu", j);
-    fit *fits = NULL;
+    fit *tried = NULL;
     group *groups = NULL;
-    evaluation *evals = NULL;
+    drl_classifier **made = NULL;
     size_t units, n_groups = groups_of(n_jobs, cfg->rates, drl_threads_count(team));
     if (!drl_mul_size(&units, n_jobs, cfg->rates)) return drl_fail(err, DRL_ERR_LIMIT, "MLP probe: %zu jobs", n_jobs);
-    if ((st = drl_alloc(&fits, units, sizeof *fits, "MLP probe: fits", err)) != DRL_OK) goto done;
+    if ((st = drl_alloc(&tried, units, sizeof *tried, "MLP probe: fits", err)) != DRL_OK) goto done;
     if ((st = drl_alloc(&groups, n_jobs * n_groups, sizeof *groups, "MLP probe: groups", err)) != DRL_OK) goto done;
-    if ((st = drl_alloc(&evals, n_jobs, sizeof *evals, "MLP probe: evaluations", err)) != DRL_OK) goto done;
+    if ((st = drl_alloc(&made, n_jobs, sizeof *made, "MLP probe: classifiers", err)) != DRL_OK) goto done;
     for (size_t j = 0; j < n_jobs; j++)
-        if ((st = prepare_job(groups + j * n_groups, n_groups, fits + j * cfg->rates, &jobs[j], cfg, err)) != DRL_OK)
+        if ((st = prepare_job(groups + j * n_groups, n_groups, tried + j * cfg->rates, &jobs[j], cfg, err)) != DRL_OK)
             goto done;
-    st = run_all(result, jobs, n_jobs, cfg, groups, n_groups, fits, evals, team, err);
+    st = run_all(made, result, jobs, n_jobs, cfg, groups, n_groups, tried, team, err);
+    for (size_t j = 0; j < n_jobs; j++) {
+        if (st == DRL_OK)
+            fits[j] = made[j];
+        else
+            drl_classifier_free(made[j]);
+    }
 done:
-    for (size_t i = 0; fits && i < units; i++) drl_free(fits[i].best);
-    drl_free(evals);
+    for (size_t i = 0; tried && i < units; i++) drl_free(tried[i].best);
+    drl_free(made);
     drl_free(groups);
-    drl_free(fits);
+    drl_free(tried);
     return st;
 }

@@ -60,6 +60,9 @@ typedef struct drl_mlp_feed {
 drl_status drl_mlp_feed_init(drl_mlp_feed *feed, const drl_mlp_net *net, size_t rows, drl_err *err);
 void drl_mlp_feed_free(drl_mlp_feed *feed);
 
+/* Codes evaluated at once, at least: rows of the feed where no minibatch is larger. */
+#define DRL_MLP_EVALUATION_ROWS 256
+
 /* Minibatch b of the feed = codes index[0 .. n) (NULL: 0 .. n - 1 from `first` on) with this dropout; n <= rows. */
 void drl_mlp_feed_fill(drl_mlp_feed *feed, size_t b, const drl_mlp_net *net, const drl_codes *codes,
                        const uint32_t *index, size_t first, size_t n, drl_mlp_dropout dropout);
@@ -84,6 +87,13 @@ double drl_mlp_loss_grad(drl_real *restrict grad, const drl_real *params, const 
 /* Number of the codes whose largest logit is their label's, the first of equals. */
 size_t drl_mlp_correct(const drl_real *params, const drl_mlp_net *net, const drl_mlp_batch *batch,
                        const drl_mlp_scratch *s);
+
+/* correct[r] = codes that params[r] classify right, for r < count; 0 where params[r] is NULL. */
+void drl_mlp_count_correct(size_t *correct, drl_real *const *params, size_t count, const drl_mlp_net *net,
+                           const drl_codes *codes, drl_mlp_feed *feed, const drl_mlp_scratch *s);
+
+/* *fit = a classifier with these weights (net->params of them, from drl_alloc), which it owns from then on. */
+drl_status drl_mlp_classifier(drl_classifier **fit, const drl_mlp_net *net, drl_real *weights, drl_err *err);
 
 /* Adam (Kingma & Ba 2015; beta 0.9, 0.999, eps 1e-8) with weight decay in the gradient, step = 1, 2, ...:
  *   g' = g + decay p,  m = b1 m + (1 - b1) g',  v = b2 v + (1 - b2) g'^2,

@@ -39,11 +39,13 @@ static int32_t oracle(const drl_codes *train, const drl_real *query, size_t k, d
 
 static double knn(drl_codes train, drl_codes test, size_t k, size_t threads) {
     drl_threads *team = open_team(threads);
-    drl_probe_result r;
+    drl_classifier *fit;
     drl_err err;
-    if (drl_probe_knn(&r, train, test, k, team, &err) != DRL_OK) fail_msg("%s", err.message);
+    if (drl_probe_knn(&fit, train, k, &err) != DRL_OK) fail_msg("%s", err.message);
+    double accuracy = accuracy_of(fit, test, team);
+    drl_classifier_free(fit);
     drl_threads_close(team);
-    return r.test_accuracy;
+    return accuracy;
 }
 
 static void label_by_oracle(const drl_codes *train, const drl_codes *test, size_t k, int32_t *y) {
@@ -88,6 +90,22 @@ static void test_random(void **state) {
     free_codes(test);
 }
 
+/* Labels of their own: the accuracy is the share of them that the oracle gives. Exact cosines, as above. */
+static void test_share(void **state) {
+    (void)state;
+    drl_codes train = make_codes(500, 16, 3, 1, 5), test = make_codes(201, 16, 3, 1, 6);
+    drl_real *sets[] = {(drl_real *)(uintptr_t)train.x, (drl_real *)(uintptr_t)test.x};
+    for (size_t i = 0; i < 500 * 16; i++) sets[0][i] = sets[0][i] > 0 ? 1 : -1;
+    for (size_t i = 0; i < 201 * 16; i++) sets[1][i] = sets[1][i] > 0 ? 1 : -1;
+    size_t right = 0;
+    double margin;
+    for (size_t i = 0; i < test.n; i++) right += oracle(&train, test.x + i * 16, 7, &margin) == test.y[i];
+    assert_true(right > 0 && right < test.n);
+    assert_true(knn(train, test, 7, 2) == (double)right / (double)test.n);
+    free_codes(train);
+    free_codes(test);
+}
+
 /* Two votes against two: the class with the larger summed similarity; sums equal too: the smaller class. */
 static void test_votes(void **state) {
     (void)state;
@@ -108,23 +126,21 @@ static void test_bad_input(void **state) {
     (void)state;
     const drl_real x[] = {1, 2}, bad[] = {1, NAN};
     const int32_t y[] = {0, 0};
-    drl_threads *team = open_team(1);
-    drl_codes c = {1, 2, 1, x, y}, nan = {1, 2, 1, bad, y}, flat = {2, 1, 1, x, y};
-    drl_probe_result r;
+    drl_codes c = {1, 2, 1, x, y}, nan = {1, 2, 1, bad, y}, empty = {0, 2, 1, x, y};
+    drl_classifier *fit = NULL;
     drl_err err;
-    assert_int_equal(drl_probe_knn(&r, c, c, 0, team, &err), DRL_ERR_CONFIG);
-    assert_int_equal(drl_probe_knn(&r, nan, c, 1, team, &err), DRL_ERR_NUMERIC);
-    assert_non_null(strstr(err.message, "training codes"));
-    assert_int_equal(drl_probe_knn(&r, c, nan, 1, team, &err), DRL_ERR_NUMERIC);
-    assert_non_null(strstr(err.message, "test codes"));
-    assert_int_equal(drl_probe_knn(&r, c, flat, 1, team, &err), DRL_ERR_SHAPE);
-    drl_threads_close(team);
+    assert_int_equal(drl_probe_knn(&fit, c, 0, &err), DRL_ERR_CONFIG);
+    assert_int_equal(drl_probe_knn(&fit, empty, 1, &err), DRL_ERR_SHAPE);
+    assert_int_equal(drl_probe_knn(&fit, nan, 1, &err), DRL_ERR_NUMERIC);
+    assert_non_null(strstr(err.message, "k-NN probe: training codes"));
+    assert_null(fit);
 }
 
 int main(int argc, char **argv) {
     (void)argc;
     drl_blas_guard(argv);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_ties), cmocka_unit_test(test_random),
-                                       cmocka_unit_test(test_votes), cmocka_unit_test(test_bad_input)};
+                                       cmocka_unit_test(test_share), cmocka_unit_test(test_votes),
+                                       cmocka_unit_test(test_bad_input)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* The linear probe: closed optimum, gradient at the minimum by plain loops in double, selection, threads. */
+/* The linear probe: closed optimum, gradient at the minimum and accuracy by plain loops in double, selection,
+ * threads. */
 #include "probe_test.h"
 
 #include "models/probe_linear.h"
@@ -95,24 +96,26 @@ static void test_closed_form(void **state) {
     drl_threads_close(team);
 }
 
-/* The best strength by validation, the first of equals; the test set has no say; the same bits for any team. */
+/* The best strength by validation, the first of equals; the same bits for any team. */
 static void test_selection(void **state) {
     (void)state;
     drl_codes train = make_codes(3000, 8, 2, 0.3, 1), val = make_codes(1100, 8, 2, 0.3, 2);
-    drl_codes test = make_codes(1500, 8, 2, 0.3, 3);
     drl_linear_cfg cfg = {.strengths = 4, .l2 = {10, 1, 1e-3, 1e-3}, .max_iterations = 200, .tolerance = 1e-4};
     drl_probe_result r[4], one;
+    drl_classifier *fit;
     drl_linear_cfg single = cfg;
     single.strengths = 1;
     double best = -1, rate = 0, params[4][9 * 2];
     for (size_t threads = 1; threads <= 3; threads++) {
         drl_threads *team = open_team(threads);
         memset(&r[threads], 0, sizeof r[threads]);
-        assert_int_equal(drl_probe_linear(&r[threads], train, val, test, &cfg, team, NULL), DRL_OK);
+        assert_int_equal(drl_probe_linear(&fit, &r[threads], train, val, &cfg, team, NULL), DRL_OK);
+        drl_classifier_free(fit);
         assert_int_equal(drl_linear_fit(&one, params[threads], &train, &val, &cfg, team, NULL), DRL_OK);
         for (size_t s = 0; threads == 1 && s < cfg.strengths; s++) {
             single.l2[0] = cfg.l2[s];
-            assert_int_equal(drl_probe_linear(&one, train, val, test, &single, team, NULL), DRL_OK);
+            assert_int_equal(drl_probe_linear(&fit, &one, train, val, &single, team, NULL), DRL_OK);
+            drl_classifier_free(fit);
             if (one.val_accuracy > best) best = one.val_accuracy, rate = cfg.l2[s];
         }
         drl_threads_close(team);
@@ -122,14 +125,55 @@ static void test_selection(void **state) {
     assert_memory_equal(params[1], params[2], sizeof params[1]);
     assert_memory_equal(params[1], params[3], sizeof params[1]);
     assert_true(r[1].rate == rate && r[1].val_accuracy == best);
+    free_codes(train);
+    free_codes(val);
+}
 
-    int32_t *y = (int32_t *)(uintptr_t)test.y;
-    for (size_t i = 0; i < test.n; i++) y[i] = 1 - y[i];
-    drl_threads *team = open_team(1);
-    assert_int_equal(drl_probe_linear(&one, train, val, test, &cfg, team, NULL), DRL_OK);
+/* Codes that params classify right, by plain loops in double; *close counts those whose two largest logits are closer
+ * than the products' rounding. */
+static size_t count_right(const double *params, const drl_codes *c, size_t *close) {
+    size_t right = 0;
+    *close = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        double top = -INFINITY, second = -INFINITY;
+        size_t best = 0;
+        for (size_t k = 0; k < c->classes; k++) {
+            double l = params[c->classes * c->d + k];
+            for (size_t j = 0; j < c->d; j++) l += params[k * c->d + j] * (double)c->x[i * c->d + j];
+            if (l > top)
+                second = top, top = l, best = k;
+            else if (l > second)
+                second = l;
+        }
+        right += (int32_t)best == c->y[i];
+        *close += top - second < 1e-5;
+    }
+    return right;
+}
+
+/* The classifier counts what plain loops count with the weights of the same fit; more than one block of codes. */
+static void test_accuracy(void **state) {
+    (void)state;
+    drl_codes train = make_codes(1500, 5, 4, 1, 1), val = make_codes(300, 5, 4, 1, 2),
+              test = make_codes(2601, 5, 4, 1, 3);
+    drl_linear_cfg cfg = drl_linear_default();
+    drl_threads *team = open_team(2);
+    drl_probe_result r, chosen;
+    drl_classifier *fit;
+    double params[6 * 4];
+    size_t close;
+    for (size_t i = 0; i < test.n; i += 2) { /* half of the labels are a linear function, the others not */
+        const drl_real *x = test.x + i * 5;
+        ((int32_t *)(uintptr_t)test.y)[i] = x[0] > 0 ? 1 : x[1] > 0 ? 2 : 3;
+    }
+    assert_int_equal(drl_linear_fit(&r, params, &train, &val, &cfg, team, NULL), DRL_OK);
+    assert_int_equal(drl_probe_linear(&fit, &chosen, train, val, &cfg, team, NULL), DRL_OK);
+    assert_memory_equal(&r, &chosen, sizeof r);
+    size_t right = count_right(params, &test, &close);
+    assert_true(close < 10 && right > 0 && right < test.n);
+    assert_close(accuracy_of(fit, test, team) * (double)test.n, right, (double)close + 1e-6);
+    drl_classifier_free(fit);
     drl_threads_close(team);
-    assert_true(one.rate == r[1].rate && one.epoch == r[1].epoch && one.val_accuracy == r[1].val_accuracy);
-    assert_close(one.test_accuracy, 1 - r[1].test_accuracy, 1e-12);
     free_codes(train);
     free_codes(val);
     free_codes(test);
@@ -141,24 +185,28 @@ static void test_bad_input(void **state) {
     drl_threads *team = open_team(1);
     drl_linear_cfg cfg = drl_linear_default(), bad = cfg;
     drl_probe_result r;
+    drl_classifier *fit = NULL;
     drl_err err;
     empty.n = 0;
-    assert_int_equal(drl_probe_linear(&r, c, empty, c, &cfg, team, &err), DRL_ERR_SHAPE);
-    assert_non_null(strstr(err.message, "validation codes"));
-    assert_int_equal(drl_probe_linear(&r, c, c, narrow, &cfg, team, &err), DRL_ERR_SHAPE);
-    assert_non_null(strstr(err.message, "test codes"));
+    assert_int_equal(drl_probe_linear(&fit, &r, c, empty, &cfg, team, &err), DRL_ERR_SHAPE);
+    assert_non_null(strstr(err.message, "validation codes: empty"));
+    assert_int_equal(drl_probe_linear(&fit, &r, c, narrow, &cfg, team, &err), DRL_ERR_SHAPE);
+    assert_non_null(strstr(err.message, "linear probe: validation codes: 2 dimensions"));
     bad.strengths = 9;
-    assert_int_equal(drl_probe_linear(&r, c, c, c, &bad, team, &err), DRL_ERR_CONFIG);
+    assert_int_equal(drl_probe_linear(&fit, &r, c, c, &bad, team, &err), DRL_ERR_CONFIG);
     bad = cfg, bad.l2[1] = NAN;
-    assert_int_equal(drl_probe_linear(&r, c, c, c, &bad, team, &err), DRL_ERR_CONFIG);
+    assert_int_equal(drl_probe_linear(&fit, &r, c, c, &bad, team, &err), DRL_ERR_CONFIG);
     bad = cfg, bad.tolerance = 0;
-    assert_int_equal(drl_probe_linear(&r, c, c, c, &bad, team, &err), DRL_ERR_CONFIG);
+    assert_int_equal(drl_probe_linear(&fit, &r, c, c, &bad, team, &err), DRL_ERR_CONFIG);
     bad = cfg, bad.max_iterations = 1; /* stops early and still answers */
-    assert_int_equal(drl_probe_linear(&r, c, c, c, &bad, team, &err), DRL_OK);
+    assert_int_equal(drl_probe_linear(&fit, &r, c, c, &bad, team, &err), DRL_OK);
     assert_int_equal(r.epoch, 1);
+    drl_classifier_free(fit);
+    fit = NULL;
     drl_real *x = (drl_real *)(uintptr_t)c.x; /* finite codes whose sums are not */
     for (size_t i = 0; i < c.n * c.d; i++) x[i] = c.y[i / c.d] ? (drl_real)3e38 : (drl_real)-3e38;
-    assert_int_equal(drl_probe_linear(&r, c, c, c, &cfg, team, &err), DRL_ERR_NUMERIC);
+    assert_int_equal(drl_probe_linear(&fit, &r, c, c, &cfg, team, &err), DRL_ERR_NUMERIC);
+    assert_null(fit);
     drl_threads_close(team);
     free_codes(c);
     free_codes(narrow);
@@ -168,6 +216,7 @@ int main(int argc, char **argv) {
     (void)argc;
     drl_blas_guard(argv);
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_minimum), cmocka_unit_test(test_closed_form),
-                                       cmocka_unit_test(test_selection), cmocka_unit_test(test_bad_input)};
+                                       cmocka_unit_test(test_selection), cmocka_unit_test(test_accuracy),
+                                       cmocka_unit_test(test_bad_input)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,12 @@
 /* Probes: how good is a frozen code? Three classifiers on codes X (n, d), labels y (n).     [science.md, section 5, R1]
  *
- * Model selection sees train and validation only; the test set is passed separately and evaluated once, at the end.
+ * Fitting and model selection are given training and validation codes and return a fitted classifier; test codes have
+ * no way in but drl_classifier_accuracy, which changes nothing any more.
  * All results are the same bits for any number of threads. Fits look at drl_interrupted() between epochs or iterations.
  * Codes are used as given: standardise them first where that is wanted. Errors name the part and the row: ERR_SHAPE for
  * an empty part, d or classes of 0, or parts that do not fit each other; ERR_FORMAT for a label out of range;
  * ERR_NUMERIC for a code that is not finite; ERR_CONFIG for a cfg or k outside its range; ERR_LIMIT for sizes beyond
- * 2^31 - 1; ERR_MEMORY. Results are written on DRL_OK only. */
+ * 2^31 - 1; ERR_MEMORY. Results and fits are written on DRL_OK only. */
 #ifndef DRL_PROBE_H
 #define DRL_PROBE_H
 
@@ -27,11 +28,27 @@ typedef struct drl_codes {
 void drl_standardise_fit(double *mean, double *std, const drl_real *x, size_t n, size_t d);
 void drl_standardise(drl_real *x, size_t n, size_t d, const double *mean, const double *std);
 
+/* A fitted probe. The caller owns it and frees it with drl_classifier_free. */
+typedef struct drl_classifier drl_classifier;
+
+/* *accuracy = fraction of the codes that are given their label, in [0, 1]. The fit stays as it is and may be asked any
+ * number of times. ERR_SHAPE also where d or classes are not those of the training codes. */
+drl_status drl_classifier_accuracy(double *accuracy, const drl_classifier *fit, drl_codes codes, drl_threads *team,
+                                   drl_err *err);
+void drl_classifier_free(drl_classifier *fit); /* NULL is fine */
+
+/* What a fit chose on the validation codes. */
+typedef struct drl_probe_result {
+    double val_accuracy; /* fraction                                                       */
+    double rate;         /* chosen learning rate (MLP) or L2 strength (linear)             */
+    size_t epoch;        /* epochs or iterations made at the chosen point                  */
+} drl_probe_result;
+
 /* ---- MLP probe ----------------------------------------------------------------------------------------------------
  * Linear(d -> hidden), ReLU, dropout, Linear(hidden -> classes), cross-entropy, Adam with weight decay added to the
  * gradient, constant learning rate. Weights start uniform in +-1/sqrt(fan_in), biases too. For every rate the accuracy
- * on validation is taken after each epoch; the test accuracy reported is that of the rate and epoch with the best
- * validation accuracy (first such, in the order of cfg). Published protocol: drl_mlp_published.
+ * on validation is taken after each epoch; the fit has the weights of the rate and epoch with the best validation
+ * accuracy (first such, in the order of cfg). Published protocol: drl_mlp_published.
  *
  * Dropout zeroes an element where 16 random bits are below round(65536 p), so p is rounded to a multiple of 2^-16 (0.25
  * is exact), and scales the rest by the inverse of the share kept. The last minibatch of an epoch may be smaller.
@@ -49,22 +66,16 @@ drl_mlp_cfg drl_mlp_published(void);
 /* The desk-scale shortcut `probe = fast`: rates {1e-3, 2.5e-4}, at most 20 epochs, patience 3; others as published. */
 drl_mlp_cfg drl_mlp_fast(void);
 
-typedef struct drl_probe_result {
-    double test_accuracy, val_accuracy; /* fractions */
-    double rate;                        /* chosen learning rate (MLP) or L2 strength (linear); 0 for k-NN */
-    size_t epoch;                       /* epochs or iterations made at the chosen point                  */
-} drl_probe_result;
-
 /* One job: a code at one t with one seed. Jobs run side by side, each on one thread with its rates in turn on every
  * minibatch; where there are too few jobs to fill the threads, the rates of a job are shared out among them. So pass as
- * many jobs as there are at once. result[j] for job j. A loss or weight that is not finite ends in ERR_NUMERIC, which
- * names job, rate and epoch; the first such job and rate is reported. */
+ * many jobs as there are at once. fits[j] and result[j] for job j. A loss or weight that is not finite ends in
+ * ERR_NUMERIC, which names job, rate and epoch; the first such job and rate is reported. */
 typedef struct drl_mlp_job {
-    drl_codes train, val, test;
+    drl_codes train, val;
     uint64_t seed;
 } drl_mlp_job;
-drl_status drl_probe_mlp(drl_probe_result *result, const drl_mlp_job *jobs, size_t n_jobs, const drl_mlp_cfg *cfg,
-                         drl_threads *team, drl_err *err);
+drl_status drl_probe_mlp(drl_classifier **fits, drl_probe_result *result, const drl_mlp_job *jobs, size_t n_jobs,
+                         const drl_mlp_cfg *cfg, drl_threads *team, drl_err *err);
 
 /* ---- Linear probe -------------------------------------------------------------------------------------------------
  * Multinomial logistic regression: min over W, b of mean cross-entropy + l2/2 |W|^2, by L-BFGS (liblbfgs) to
@@ -78,15 +89,15 @@ typedef struct drl_linear_cfg {
     double tolerance; /* |gradient| <= tolerance * max(1, |parameters|) */
 } drl_linear_cfg;
 drl_linear_cfg drl_linear_default(void); /* l2 in {1e-6, 1e-4}, at most 500 iterations, tolerance 1e-4 */
-drl_status drl_probe_linear(drl_probe_result *result, drl_codes train, drl_codes val, drl_codes test,
+drl_status drl_probe_linear(drl_classifier **fit, drl_probe_result *result, drl_codes train, drl_codes val,
                             const drl_linear_cfg *cfg, drl_threads *team, drl_err *err);
 
 /* ---- k nearest neighbours -----------------------------------------------------------------------------------------
  * Cosine similarity, majority vote of the k nearest training codes (train and validation together are given as
  * `train`); ties go to the class whose summed similarity is larger, then to the smaller class. Published-style k = 20.
  * Of equally similar training codes the earlier is nearer; a code of zero norm has similarity 0 to all; k > n means n.
- * val_accuracy, rate and epoch of the result are 0. */
-drl_status drl_probe_knn(drl_probe_result *result, drl_codes train, drl_codes test, size_t k, drl_threads *team,
-                         drl_err *err);
+ * Nothing is chosen, so there is no result. The fit holds no copy of the training codes: x and y must outlive it,
+ * unchanged. */
+drl_status drl_probe_knn(drl_classifier **fit, drl_codes train, size_t k, drl_err *err);
 
 #endif
