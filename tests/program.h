@@ -256,7 +256,7 @@ static void read_rows(row_text *t, const char *out, bool timings) {
     drl_err err = {0};
     *t = (row_text){.timings = timings};
     if (drl_store_open(&store, out, &err) != DRL_OK) fail_msg("%s", err.message);
-    assert_int_equal(drl_store_rows(store, "downstream", "synthetic:factors", "smoke", append_row, t, NULL), DRL_OK);
+    assert_int_equal(drl_store_rows(store, "evaluation", "synthetic:factors", "smoke", append_row, t, NULL), DRL_OK);
     drl_store_close(store);
 }
 

@@ -2,6 +2,7 @@
  * them. */
 #include "drl/cli.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "drl/flags.h"
@@ -42,6 +43,32 @@ static drl_status parse_set(drl_cli *cli, const char *assignment, drl_err *err) 
     return DRL_OK;
 }
 
+static bool has_option(const drl_cli *cli, const char *section, const char *key) {
+    for (size_t i = 0; i < cli->n_options; i++)
+        if (strcmp(cli->options[i].section, section) == 0 && strcmp(cli->options[i].key, key) == 0) return true;
+    return false;
+}
+
+/* --KEY VALUE for eval.KEY: as --set eval.KEY=VALUE. */
+static drl_status parse_eval(drl_cli *cli, drl_flag_word *w, int *i, int argc, char **argv, drl_err *err) {
+    const size_t room = sizeof cli->eval_sets / sizeof *cli->eval_sets;
+    drl_status st = drl_flag_value(w, i, argc, argv, "VALUE", err);
+    if (st != DRL_OK) return st;
+    if (cli->n_eval_sets == room) return drl_fail(err, DRL_ERR_CONFIG, "more than %zu times --%s", room, w->name);
+    char *text = cli->eval_sets[cli->n_eval_sets++];
+    int n = snprintf(text, sizeof *cli->eval_sets, "eval.%s=%s", w->name, w->value);
+    if (n < 0 || (size_t)n >= sizeof *cli->eval_sets)
+        return drl_fail(err, DRL_ERR_CONFIG, "--%s: longer than %d characters", w->name, DRL_STRING_MAX);
+    st = drl_config_set(NULL, cli->options, cli->n_options, text, err);
+    return st == DRL_OK ? parse_set(cli, text, err) : drl_err_context(err, st, "--%s", w->name);
+}
+
+static bool is_flag(const char *name) {
+    for (size_t f = 0; f < FLAGS; f++)
+        if (strcmp(flags[f].option.key, name) == 0) return true;
+    return false;
+}
+
 drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summary, const drl_option *options,
                          size_t n_options, drl_err *err) {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -61,6 +88,8 @@ drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summar
         if (strcmp(w.name, "set") == 0) {
             st = drl_flag_value(&w, &i, argc, argv, "section.key=value", err);
             if (st == DRL_OK) st = parse_set(cli, w.value, err);
+        } else if (!is_flag(w.name) && has_option(cli, "eval", w.name)) {
+            st = parse_eval(cli, &w, &i, argc, argv, err);
         } else {
             st = drl_flag_parse(cli, flags, FLAGS, &w, &i, argc, argv, err);
         }
@@ -69,8 +98,18 @@ drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summar
     return DRL_OK;
 }
 
+/* A flag that is short for a key, where the program has it, and has the key's limits. */
+static drl_status set_key(const drl_cli *cli, void *cfg, const char *flag, const char *section, const char *key,
+                          const char *value, drl_err *err) {
+    char assignment[DRL_STRING_MAX + 32];
+    if (!has_option(cli, section, key)) return DRL_OK;
+    snprintf(assignment, sizeof assignment, "%s.%s=%s", section, key, value);
+    drl_status st = drl_config_set(cfg, cli->options, cli->n_options, assignment, err);
+    return st == DRL_OK ? st : drl_err_context(err, st, "%s", flag);
+}
+
 drl_status drl_cli_config(const drl_cli *cli, void *cfg, const char *scale_dir, drl_err *err) {
-    char path[2048];
+    char path[2048], seeds[32];
     snprintf(path, sizeof path, "%s/%s.ini", scale_dir, drl_scale_name(cli->scale));
     drl_config_defaults(cfg, cli->options, cli->n_options);
     drl_status st = drl_config_read(cfg, cli->options, cli->n_options, cli->config[0] ? cli->config : path, err);
@@ -78,6 +117,9 @@ drl_status drl_cli_config(const drl_cli *cli, void *cfg, const char *scale_dir, 
         st = drl_config_set(cfg, cli->options, cli->n_options, cli->sets[i], err);
         if (st != DRL_OK) st = drl_err_context(err, st, "--set");
     }
+    if (st == DRL_OK && cli->dataset[0]) st = set_key(cli, cfg, "--dataset", "data", "dataset", cli->dataset, err);
+    snprintf(seeds, sizeof seeds, "%zu", cli->seeds);
+    if (st == DRL_OK && cli->seeds) st = set_key(cli, cfg, "--seeds", "eval", "seeds", seeds, err);
     return st;
 }
 
@@ -85,6 +127,13 @@ static void print_help(const drl_cli *cli) {
     printf("usage: %s [flags]\n\n%s\n\nFlags (also as --flag=value):\n", cli->program, cli->summary);
     drl_flags_help(stdout, flags, FLAGS);
     printf("  %-34s %s\n", "--set section.key=value", "change one key of the configuration; may be repeated");
+    for (size_t i = 0; i < cli->n_options; i++) {
+        const drl_option *o = &cli->options[i];
+        char left[64];
+        if (strcmp(o->section, "eval") != 0 || is_flag(o->key)) continue;
+        snprintf(left, sizeof left, "--%s VALUE", o->key);
+        printf("  %-34s the key eval.%s, below\n", left, o->key);
+    }
     printf("  %-34s %s\n  %-34s %s\n", "--help", "print this", "--version", "print the version");
     if (cli->n_options == 0) return;
     printf("\nConfiguration keys = defaults (the scale's file and then --set change them):\n");

@@ -246,15 +246,16 @@ static void encode_fill(void *arg, size_t shard, size_t first, size_t n) {
     for (size_t i = 0; i < n; i++) drl_graph_value(m->encode, m->encode_t, shard)[i] = a->t;
 }
 
-drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err) {
-    size_t n = m->data->split[split].n, d = drl_model_code_size(m);
-    uint32_t index[ENCODE_BATCH];
+drl_status drl_model_encode(drl_model *m, drl_split split, const uint32_t *index, size_t n, double t, drl_real *codes,
+                            drl_err *err) {
+    size_t d = drl_model_code_size(m);
+    uint32_t all[ENCODE_BATCH];
     if (!m->encode) return drl_fail(err, DRL_ERR_CONFIG, "%s learns no code", m->method->title);
-    encode_arg a = {m, split, index, drl_model_trajectory(m) ? (drl_real)t : 0};
+    encode_arg a = {m, split, all, drl_model_trajectory(m) ? (drl_real)t : 0};
     for (size_t from = 0; from < n; from += ENCODE_BATCH) {
         size_t k = n - from < ENCODE_BATCH ? n - from : ENCODE_BATCH;
         if (drl_interrupted()) return drl_fail(err, DRL_ERR_INTERRUPTED, "interrupted while encoding at t = %g", t);
-        for (size_t i = 0; i < k; i++) index[i] = (uint32_t)(from + i);
+        for (size_t i = 0; i < k; i++) all[i] = index ? index[from + i] : (uint32_t)(from + i);
         drl_graph_run(m->encode, k, 0, encode_fill, &a, false);
         drl_graph_read(m->encode, m->encode_z, codes + from * d);
     }

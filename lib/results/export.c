@@ -14,20 +14,11 @@ typedef struct exporter {
     drl_store *store;
     FILE *csv;
     cJSON *runs;
-    const char *config_hash;
 } exporter;
-
-static bool has_run(const exporter *e, int64_t id) {
-    for (const cJSON *run = e->runs->child; run; run = run->next) {
-        const cJSON *number = cJSON_GetObjectItemCaseSensitive(run, "run");
-        if (number && (int64_t)number->valuedouble == id) return true;
-    }
-    return false;
-}
 
 static drl_status add_row(void *arg, const drl_row *r, drl_err *err) {
     exporter *e = arg;
-    if (strcmp(r->config_hash, e->config_hash) != 0) return DRL_OK;
+    (void)err;
     char t[32] = "", value[32];
     if (!isnan(r->t)) drl_format_number(t, r->t);
     drl_format_number(value, r->value);
@@ -35,15 +26,18 @@ static drl_status add_row(void *arg, const drl_row *r, drl_err *err) {
             t, value);
     for (const char *c = r->detail; *c; c++) fputs(*c == '"' ? "\"\"" : (char[]){*c, '\0'}, e->csv);
     fprintf(e->csv, "\",%s\n", r->config_hash);
-    if (has_run(e, r->run_id)) return DRL_OK;
+    return DRL_OK;
+}
+
+static drl_status add_run(exporter *e, int64_t id, drl_err *err) {
     char *json;
-    drl_status st = drl_store_describe(e->store, r->run_id, &json, err);
+    drl_status st = drl_store_describe(e->store, id, &json, err);
     if (st != DRL_OK) return st;
     cJSON *run = cJSON_Parse(json);
     free(json);
     if (!run || !cJSON_AddItemToArray(e->runs, run)) {
         cJSON_Delete(run);
-        return drl_fail(err, DRL_ERR_MEMORY, "cannot describe run %lld", (long long)r->run_id);
+        return drl_fail(err, DRL_ERR_MEMORY, "cannot describe run %lld", (long long)id);
     }
     return DRL_OK;
 }
@@ -54,16 +48,18 @@ static drl_status write_text(const char *stem, const char *suffix, const char *t
     return drl_write_file(path, text, strlen(text), err);
 }
 
-drl_status drl_store_export(drl_store *store, const char *experiment, const char *dataset, const char *scale,
-                            const char *config_hash, const char *stem, drl_err *err) {
+drl_status drl_store_export(drl_store *store, const int64_t *runs, size_t n, const char *stem, drl_err *err) {
     char *text = NULL;
     size_t size = 0;
-    exporter e = {store, open_memstream(&text, &size), cJSON_CreateArray(), config_hash};
+    exporter e = {store, open_memstream(&text, &size), cJSON_CreateArray()};
     drl_status st = DRL_OK;
     if (!e.csv || !e.runs) st = drl_fail(err, DRL_ERR_MEMORY, "%s: rows", stem);
     if (st == DRL_OK) {
         fputs("run,method,seed,metric,t,value,detail,config_hash\n", e.csv);
-        st = drl_store_rows(store, experiment, dataset, scale, add_row, &e, err);
+        for (size_t i = 0; i < n && st == DRL_OK; i++) {
+            st = drl_store_run_rows(store, runs[i], add_row, &e, err);
+            if (st == DRL_OK) st = add_run(&e, runs[i], err);
+        }
     }
     if (e.csv && fclose(e.csv) != 0 && st == DRL_OK) st = drl_fail(err, DRL_ERR_MEMORY, "%s: rows", stem);
     if (st == DRL_OK) st = write_text(stem, "-rows.csv", text, err);

@@ -9,15 +9,11 @@
 #include "drl/file.h"
 #include "drl/mem.h"
 #include "drl/results.h"
+#include "results/store.h"
 
 #define APPLICATION_ID 0x44524c31 /* "DRL1" */
 #define SCHEMA_VERSION 1
 #define WAIT_MS        60000
-
-struct drl_store {
-    sqlite3 *db;
-    char path[4096];
-};
 
 /* `opened` counts: the run with the larger number was opened by drl_store_run later. */
 static const char schema[] =
@@ -32,7 +28,7 @@ static const char schema[] =
     "PRAGMA user_version = 1;";
 
 /* One line about the last error of the database. */
-static drl_status store_fail(drl_store *s, const char *what, drl_err *err) {
+drl_status drl_store_fail(drl_store *s, const char *what, drl_err *err) {
     int code = sqlite3_errcode(s->db);
     const char *text = sqlite3_errmsg(s->db);
     switch (code & 0xff) {
@@ -49,19 +45,19 @@ static drl_status store_fail(drl_store *s, const char *what, drl_err *err) {
     }
 }
 
-static drl_status prepare(drl_store *s, sqlite3_stmt **q, const char *sql, const char *what, drl_err *err) {
-    return sqlite3_prepare_v2(s->db, sql, -1, q, NULL) == SQLITE_OK ? DRL_OK : store_fail(s, what, err);
+drl_status drl_store_prepare(drl_store *s, sqlite3_stmt **q, const char *sql, const char *what, drl_err *err) {
+    return sqlite3_prepare_v2(s->db, sql, -1, q, NULL) == SQLITE_OK ? DRL_OK : drl_store_fail(s, what, err);
 }
 
 /* The first column of the only row of a query, as an integer. */
 static drl_status query_int(drl_store *s, int64_t *out, const char *sql, drl_err *err) {
     sqlite3_stmt *q;
-    drl_status st = prepare(s, &q, sql, "cannot read", err);
+    drl_status st = drl_store_prepare(s, &q, sql, "cannot read", err);
     if (st != DRL_OK) return st;
     if (sqlite3_step(q) == SQLITE_ROW)
         *out = sqlite3_column_int64(q, 0);
     else
-        st = store_fail(s, "cannot read", err);
+        st = drl_store_fail(s, "cannot read", err);
     sqlite3_finalize(q);
     return st;
 }
@@ -86,12 +82,12 @@ static drl_status check_schema(drl_store *s, bool *fresh, drl_err *err) {
 static drl_status make_schema(drl_store *s, drl_err *err) {
     bool fresh;
     if (sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        return store_fail(s, "cannot write", err);
+        return drl_store_fail(s, "cannot write", err);
     drl_status st = check_schema(s, &fresh, err);
     if (st == DRL_OK && fresh && sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK)
-        st = store_fail(s, "cannot write", err);
+        st = drl_store_fail(s, "cannot write", err);
     if (st == DRL_OK && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        st = store_fail(s, "cannot write", err);
+        st = drl_store_fail(s, "cannot write", err);
     if (st != DRL_OK) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     return st;
 }
@@ -108,7 +104,7 @@ drl_status drl_store_open(drl_store **out, const char *dir, drl_err *err) {
         goto done;
     }
     if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
-        st = store_fail(s, "cannot open", err);
+        st = drl_store_fail(s, "cannot open", err);
         goto done;
     }
     bool fresh;
@@ -129,7 +125,7 @@ void drl_store_close(drl_store *s) {
     drl_free(s);
 }
 
-static void bind_text(sqlite3_stmt *q, int at, const char *text) {
+void drl_store_bind(sqlite3_stmt *q, int at, const char *text) {
     sqlite3_bind_text(q, at, text, -1, SQLITE_TRANSIENT);
 }
 
@@ -141,15 +137,15 @@ drl_status drl_store_run(drl_store *s, int64_t *run_id, const drl_run_info *info
         " ON CONFLICT (experiment, method, dataset, scale, seed, config_hash) DO UPDATE SET opened = excluded.opened"
         " RETURNING id";
     sqlite3_stmt *q;
-    drl_status st = prepare(s, &q, sql, "cannot record the run", err);
+    drl_status st = drl_store_prepare(s, &q, sql, "cannot record the run", err);
     if (st != DRL_OK) return st;
     const char *texts[] = {info->experiment, info->method, info->dataset, info->scale};
-    for (int i = 0; i < 4; i++) bind_text(q, i + 1, texts[i]);
+    for (int i = 0; i < 4; i++) drl_store_bind(q, i + 1, texts[i]);
     sqlite3_bind_int64(q, 5, (int64_t)info->seed);
-    bind_text(q, 6, info->config_hash);
-    bind_text(q, 7, info->config);
-    bind_text(q, 8, info->dataset_sha256);
-    bind_text(q, 9, drl_provenance());
+    drl_store_bind(q, 6, info->config_hash);
+    drl_store_bind(q, 7, info->config);
+    drl_store_bind(q, 8, info->dataset_sha256);
+    drl_store_bind(q, 9, drl_provenance());
     /* the row comes first; the change is committed only when the statement is done */
     int64_t id = 0;
     int code = sqlite3_step(q);
@@ -158,7 +154,7 @@ drl_status drl_store_run(drl_store *s, int64_t *run_id, const drl_run_info *info
         code = sqlite3_step(q);
     }
     if (code != SQLITE_DONE)
-        st = store_fail(s, "cannot record the run", err);
+        st = drl_store_fail(s, "cannot record the run", err);
     else
         *run_id = id;
     sqlite3_finalize(q);
@@ -178,18 +174,18 @@ drl_status drl_store_put(drl_store *s, int64_t run_id, const char *name, double 
         return drl_fail(err, DRL_ERR_NUMERIC, "%s: metric %s is %g: not stored", s->path, name, value);
     if (isinf(t)) return drl_fail(err, DRL_ERR_NUMERIC, "%s: metric %s at t = %g: not stored", s->path, name, t);
     sqlite3_stmt *q;
-    drl_status st = prepare(s, &q,
-                            "INSERT INTO metrics (run_id, name, t, value, detail) VALUES (?1, ?2, ?3, ?4, ?5)"
-                            " ON CONFLICT (run_id, name, ifnull(t, 'none'))"
-                            " DO UPDATE SET value = excluded.value, detail = excluded.detail",
-                            "cannot store a metric", err);
+    drl_status st = drl_store_prepare(s, &q,
+                                      "INSERT INTO metrics (run_id, name, t, value, detail) VALUES (?1, ?2, ?3, ?4, ?5)"
+                                      " ON CONFLICT (run_id, name, ifnull(t, 'none'))"
+                                      " DO UPDATE SET value = excluded.value, detail = excluded.detail",
+                                      "cannot store a metric", err);
     if (st != DRL_OK) return st;
     sqlite3_bind_int64(q, 1, run_id);
-    bind_text(q, 2, name);
+    drl_store_bind(q, 2, name);
     bind_time(q, 3, t);
     sqlite3_bind_double(q, 4, value);
-    bind_text(q, 5, detail);
-    if (sqlite3_step(q) != SQLITE_DONE) st = store_fail(s, "cannot store a metric", err);
+    drl_store_bind(q, 5, detail);
+    if (sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(s, "cannot store a metric", err);
     sqlite3_finalize(q);
     return st;
 }
@@ -197,39 +193,30 @@ drl_status drl_store_put(drl_store *s, int64_t run_id, const char *name, double 
 drl_status drl_store_get(drl_store *s, int64_t run_id, const char *name, double t, bool *found, double *value,
                          char *detail, size_t size, drl_err *err) {
     sqlite3_stmt *q;
-    drl_status st = prepare(s, &q, "SELECT value, detail FROM metrics WHERE run_id = ?1 AND name = ?2 AND t IS ?3",
-                            "cannot read a metric", err);
+    drl_status st =
+        drl_store_prepare(s, &q, "SELECT value, detail FROM metrics WHERE run_id = ?1 AND name = ?2 AND t IS ?3",
+                          "cannot read a metric", err);
     if (st != DRL_OK) return st;
     sqlite3_bind_int64(q, 1, run_id);
-    bind_text(q, 2, name);
+    drl_store_bind(q, 2, name);
     bind_time(q, 3, t);
     int code = sqlite3_step(q);
     if (code == SQLITE_ROW) {
         *value = sqlite3_column_double(q, 0);
         if (detail) snprintf(detail, size, "%s", (const char *)sqlite3_column_text(q, 1));
     } else if (code != SQLITE_DONE) {
-        st = store_fail(s, "cannot read a metric", err);
+        st = drl_store_fail(s, "cannot read a metric", err);
     }
     if (st == DRL_OK) *found = code == SQLITE_ROW;
     sqlite3_finalize(q);
     return st;
 }
 
-drl_status drl_store_rows(drl_store *s, const char *experiment, const char *dataset, const char *scale,
-                          drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err) {
-    /* of the runs of a method and seed that have rows, the one opened last */
-    static const char sql[] =
-        "WITH ranked AS (SELECT id, method, seed, config_hash, row_number() OVER (PARTITION BY method, seed"
-        "  ORDER BY opened DESC) AS place FROM runs WHERE experiment = ?1 AND dataset = ?2 AND scale = ?3"
-        "  AND EXISTS (SELECT 1 FROM metrics WHERE run_id = runs.id))"
-        " SELECT method, name, detail, config_hash, seed, t, value, id FROM ranked JOIN metrics ON run_id = id"
-        " WHERE place = 1 ORDER BY method, name, t, seed";
-    sqlite3_stmt *q;
-    drl_status st = prepare(s, &q, sql, "cannot read the rows", err);
-    if (st != DRL_OK) return st;
-    bind_text(q, 1, experiment);
-    bind_text(q, 2, dataset);
-    bind_text(q, 3, scale);
+/* Hands on what a prepared query of method, name, detail, config_hash, seed, t, value, id gives; the query is
+ * finalized. */
+static drl_status each_row(drl_store *s, sqlite3_stmt *q,
+                           drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err) {
+    drl_status st = DRL_OK;
     int code = SQLITE_DONE;
     while (st == DRL_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
         drl_row r = {.method = (const char *)sqlite3_column_text(q, 0),
@@ -242,9 +229,38 @@ drl_status drl_store_rows(drl_store *s, const char *experiment, const char *data
                      .run_id = sqlite3_column_int64(q, 7)};
         st = row(arg, &r, err);
     }
-    if (st == DRL_OK && code != SQLITE_DONE) st = store_fail(s, "cannot read the rows", err);
+    if (st == DRL_OK && code != SQLITE_DONE) st = drl_store_fail(s, "cannot read the rows", err);
     sqlite3_finalize(q);
     return st;
+}
+
+drl_status drl_store_run_rows(drl_store *s, int64_t run_id,
+                              drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err) {
+    static const char sql[] = "SELECT method, name, detail, config_hash, seed, t, value, id FROM runs JOIN metrics"
+                              " ON run_id = id WHERE id = ?1 ORDER BY name, t";
+    sqlite3_stmt *q;
+    drl_status st = drl_store_prepare(s, &q, sql, "cannot read the rows", err);
+    if (st != DRL_OK) return st;
+    sqlite3_bind_int64(q, 1, run_id);
+    return each_row(s, q, row, arg, err);
+}
+
+drl_status drl_store_rows(drl_store *s, const char *experiment, const char *dataset, const char *scale,
+                          drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err) {
+    /* of the runs of a method and seed that have rows, the one opened last */
+    static const char sql[] =
+        "WITH ranked AS (SELECT id, method, seed, config_hash, row_number() OVER (PARTITION BY method, seed"
+        "  ORDER BY opened DESC) AS place FROM runs WHERE experiment = ?1 AND dataset = ?2 AND scale = ?3"
+        "  AND EXISTS (SELECT 1 FROM metrics WHERE run_id = runs.id))"
+        " SELECT method, name, detail, config_hash, seed, t, value, id FROM ranked JOIN metrics ON run_id = id"
+        " WHERE place = 1 ORDER BY method, name, t, seed";
+    sqlite3_stmt *q;
+    drl_status st = drl_store_prepare(s, &q, sql, "cannot read the rows", err);
+    if (st != DRL_OK) return st;
+    drl_store_bind(q, 1, experiment);
+    drl_store_bind(q, 2, dataset);
+    drl_store_bind(q, 3, scale);
+    return each_row(s, q, row, arg, err);
 }
 
 drl_status drl_store_describe(drl_store *s, int64_t run_id, char **json, drl_err *err) {
@@ -252,10 +268,11 @@ drl_status drl_store_describe(drl_store *s, int64_t run_id, char **json, drl_err
                                        "config_hash", "dataset_sha256", "created", "config"};
     *json = NULL;
     sqlite3_stmt *q;
-    drl_status st = prepare(s, &q,
-                            "SELECT experiment, method, dataset, scale, config_hash, dataset_sha256, created, config,"
-                            " provenance, seed FROM runs WHERE id = ?1",
-                            "cannot read a run", err);
+    drl_status st =
+        drl_store_prepare(s, &q,
+                          "SELECT experiment, method, dataset, scale, config_hash, dataset_sha256, created, config,"
+                          " provenance, seed FROM runs WHERE id = ?1",
+                          "cannot read a run", err);
     if (st != DRL_OK) return st;
     sqlite3_bind_int64(q, 1, run_id);
     int code = sqlite3_step(q);
@@ -271,7 +288,7 @@ drl_status drl_store_describe(drl_store *s, int64_t run_id, char **json, drl_err
     } else if (code == SQLITE_DONE) {
         st = drl_fail(err, DRL_ERR_NOT_FOUND, "%s: there is no run %lld", s->path, (long long)run_id);
     } else {
-        st = store_fail(s, "cannot read a run", err);
+        st = drl_store_fail(s, "cannot read a run", err);
     }
     sqlite3_finalize(q);
     return st;

@@ -179,7 +179,8 @@ static drl_real *encode(drl_model *m, double t) {
     drl_real *codes;
     drl_err err;
     assert_int_equal(drl_alloc(&codes, 40 * drl_model_code_size(m), sizeof *codes, "codes", NULL), DRL_OK);
-    if (drl_model_encode(m, DRL_SPLIT_TEST, t, codes, &err) != DRL_OK) fail_msg("%s", err.message);
+    if (drl_model_encode(m, DRL_SPLIT_TEST, NULL, m->data->split[DRL_SPLIT_TEST].n, t, codes, &err) != DRL_OK)
+        fail_msg("%s", err.message);
     return codes;
 }
 

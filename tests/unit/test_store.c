@@ -363,8 +363,7 @@ static void exported(void **state) {
     char stem[512], path[600], text[8192], want[256];
     snprintf(stem, sizeof stem, "%s/x", dir);
     drl_err err = {0};
-    if (drl_store_export(s, "downstream", "fashion-mnist", "desk", "h", stem, &err) != DRL_OK)
-        fail_msg("%s", err.message);
+    if (drl_store_export(s, (const int64_t[]){a, b}, 2, stem, &err) != DRL_OK) fail_msg("%s", err.message);
     char *json = NULL;
     assert_int_equal(drl_store_describe(s, b + 100, &json, &err), DRL_ERR_NOT_FOUND);
     assert_null(json);

@@ -6,8 +6,9 @@
  *         return drl_cli_report(&cli, &err);
  *     if (cli.action != DRL_CLI_RUN) return drl_cli_answer(&cli);
  *
- * Flags are written `--flag value` or `--flag=value`; given twice, the last one counts, except that every --set counts.
- * Exit status: 0 done, 1 failed, 2 usage (drl_exit_status). */
+ * Every key of a section [eval] that the program has is a flag too: --KEY VALUE. --dataset and --seeds set data.dataset
+ * and eval.seeds where there are such keys. Flags are written `--flag value` or `--flag=value`; given twice, the last
+ * one counts, except that every --set counts. Exit status: 0 done, 1 failed, 2 usage (drl_exit_status). */
 #ifndef DRL_CLI_H
 #define DRL_CLI_H
 
@@ -31,6 +32,8 @@ typedef struct drl_cli {
     bool dry_run, quiet;                /* --dry-run, --quiet                                                        */
     const char *sets[DRL_CLI_SETS_MAX]; /* --set, in the order given; they point into argv              */
     size_t n_sets;
+    char eval_sets[8][DRL_STRING_MAX + 32]; /* "eval.KEY=VALUE", of the flags --KEY; among the sets           */
+    size_t n_eval_sets;
     const char *program, *summary; /* last part of argv[0]; what drl_cli_parse was given                */
     const drl_option *options;
     size_t n_options;
@@ -41,7 +44,8 @@ typedef struct drl_cli {
 drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summary, const drl_option *options,
                          size_t n_options, drl_err *err);
 
-/* *cfg = defaults, then the file of --config, or SCALE_DIR/<scale>.ini where none was given, then every --set. */
+/* *cfg = defaults, then the file of --config, or SCALE_DIR/<scale>.ini where none was given, then every --set, then
+ * --dataset and --seeds. */
 drl_status drl_cli_config(const drl_cli *cli, void *cfg, const char *scale_dir, drl_err *err);
 
 /* Prints what --help or --version asked for on standard output and returns the exit status. */

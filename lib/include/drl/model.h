@@ -151,9 +151,10 @@ bool drl_model_trajectory(const drl_model *m);
 /* Images of a shard that only encodes: with no gradients to keep, so many are encoded in the second-level cache. */
 #define DRL_ENCODE_SHARD 8
 
-/* codes (n, d) of all images of a split at time t (0 where codes do not depend on it): raw (not averaged) weights,
- * evaluation mode. [science, 8] */
-drl_status drl_model_encode(drl_model *m, drl_split split, double t, drl_real *codes, drl_err *err);
+/* codes (n, d) of images index[0 .. n) of a split (NULL: the first n) at time t (0 where codes do not depend on it): raw
+ * (not averaged) weights, evaluation mode. [science, 8] */
+drl_status drl_model_encode(drl_model *m, drl_split split, const uint32_t *index, size_t n, double t, drl_real *codes,
+                            drl_err *err);
 
 /* Writes and reads the checkpoint (lib/models/checkpoint.c). Reading checks key, shapes and that every number is
  * finite. */

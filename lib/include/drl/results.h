@@ -48,14 +48,17 @@ typedef struct drl_row {
 drl_status drl_store_rows(drl_store *store, const char *experiment, const char *dataset, const char *scale,
                           drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err);
 
+/* The rows of one run, ordered by metric and t. */
+drl_status drl_store_run_rows(drl_store *store, int64_t run_id,
+                              drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err);
+
 /* *json = one object that says everything about a run: what determined it, and where and when it ran. free() it.
  * ERR_NOT_FOUND for an unknown id. */
 drl_status drl_store_describe(drl_store *store, int64_t run_id, char **json, drl_err *err);
 
-/* Writes STEM-rows.csv, the rows drl_store_rows gives of one configuration (run, method, seed, metric, t, value,
- * detail, config_hash; t empty where it does not apply), and STEM-runs.json, the descriptions of their runs. */
-drl_status drl_store_export(drl_store *store, const char *experiment, const char *dataset, const char *scale,
-                            const char *config_hash, const char *stem, drl_err *err);
+/* Writes STEM-rows.csv, the rows of the runs given (run, method, seed, metric, t, value, detail, config_hash; t empty
+ * where it does not apply), and STEM-runs.json, the descriptions of the runs. */
+drl_status drl_store_export(drl_store *store, const int64_t *runs, size_t n, const char *stem, drl_err *err);
 
 /* Mean, sample standard deviation and half-width of the 95 % interval (Student's t) of n values; n = 1: both 0. */
 typedef struct drl_stats {
@@ -65,6 +68,24 @@ typedef struct drl_stats {
 drl_stats drl_stats_of(const double *values, size_t n);
 /* The 97.5 % quantile of Student's t with dof >= 1 degrees of freedom (12.706 for 1, 4.303 for 2, ... 1.960). */
 double drl_student_t975(size_t dof);
+
+/* ---- Claims: what the paper says, beside what was measured --------------------------------------------- [DESIGN]
+ * One row for each claim, dataset and scale; a claim measured again replaces its row. */
+typedef struct drl_claim {
+    const char *id, *dataset, *scale; /* id: "R1.peak.drl"                                     */
+    const char *statement, *rule;     /* in words; the rule of the verdict, written before any run */
+    drl_stats effect;                 /* over seeds                                            */
+    const char *verdict;              /* drl_verdict                                           */
+} drl_claim;
+drl_status drl_store_claim(drl_store *store, const drl_claim *claim, drl_err *err);
+
+/* Writes all claims of the store: id, dataset, scale, statement, effect, half95, seeds, verdict, rule. */
+drl_status drl_store_export_claims(drl_store *store, const char *path, drl_err *err);
+
+/* The verdict on "effect > 0": with at least three seeds "reproduced" where the 95 % interval lies above 0, "not
+ * reproduced" where it lies below; else "inconclusive". Smoke scale gives none. */
+extern const char drl_verdict_rule[];
+const char *drl_verdict(drl_stats effect, const char *scale);
 
 /* ---- Tables: rows of text cells, written as Markdown, CSV and LaTeX ---------------------------------------------- */
 typedef struct drl_table drl_table;

@@ -1,0 +1,43 @@
+/* The inside of an evaluation, shared by the files of lib/eval. */
+#ifndef DRL_EVAL_EVAL_H
+#define DRL_EVAL_EVAL_H
+
+#include "drl/eval.h"
+
+typedef struct drl_eval {
+    const drl_eval_program *program;
+    drl_cli cli;
+    drl_settings s;
+    drl_threads *team;
+    drl_dataset *data;
+    drl_store *store;
+    size_t n_methods;
+    const drl_method *methods[DRL_EVAL_METHODS];
+    size_t steps[DRL_EVAL_METHODS]; /* that each method trains */
+} drl_eval;
+
+/* The table of all settings but model.method; lent. */
+const drl_option *drl_eval_options(size_t *n);
+
+/* The configuration of one method: settings with its name and its steps. */
+void drl_eval_settings(drl_settings *out, const drl_eval *e, size_t method);
+
+/* Opens (and with it makes) the run of a method and seed. */
+drl_status drl_eval_open_run(drl_eval *e, const char *experiment, size_t method, uint64_t seed, int64_t *id,
+                             drl_err *err);
+
+/* Trains, measures, encodes and probes one method with one seed, as far as rows are missing. */
+drl_status drl_eval_run(drl_eval *e, size_t method, uint64_t seed, int64_t *id, drl_err *err);
+
+/* Fits the probes that are asked for on codes of the training images at t, puts their validation rows, then encodes the
+ * test images and puts the accuracies there at row_t (NaN: codes do not depend on t). Nothing where all rows are there.
+ */
+drl_status drl_eval_probe(drl_eval *e, drl_model *m, int64_t run, double t, double row_t, uint64_t seed, drl_err *err);
+
+/* Sets e->steps for the budget that is asked for. */
+drl_status drl_eval_budget(drl_eval *e, drl_err *err);
+
+/* Prints the plan, with times measured on a few steps. */
+drl_status drl_eval_dry_run(drl_eval *e, drl_err *err);
+
+#endif

@@ -1,0 +1,187 @@
+/* The frame of every program that evaluates methods: settings, data, methods by seeds, report (drl/eval.h). */
+#define _DEFAULT_SOURCE /* strsep */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drl/blas.h"
+#include "drl/interrupt.h"
+#include "drl/log.h"
+#include "drl/mem.h"
+#include "eval/eval.h"
+
+#define OPTIONS_MAX 224
+
+static DRL_CONFIG_TABLE(own_options, drl_eval_cfg, DRL_EVAL_OPTIONS)
+
+    const drl_option *drl_eval_options(size_t *n) {
+    static drl_option table[OPTIONS_MAX];
+    size_t rows, kept = 0;
+    const drl_option *from = drl_model_options(&rows);
+    *n = 0;
+    drl_options_append(table, n, OPTIONS_MAX, from, rows, offsetof(drl_settings, model));
+    for (size_t i = 0; i < *n; i++) /* eval.methods says which */
+        if (strcmp(table[i].section, "model") != 0 || strcmp(table[i].key, "method") != 0) table[kept++] = table[i];
+    *n = kept;
+    from = own_options(&rows);
+    drl_options_append(table, n, OPTIONS_MAX, from, rows, offsetof(drl_settings, eval));
+    return table;
+}
+
+/* ---- Settings ---------------------------------------------------------------------------------------------------- */
+
+/* e->methods from the names in eval.methods, separated by commas. */
+static drl_status find_methods(drl_eval *e, drl_err *err) {
+    char names[DRL_STRING_MAX], *rest = names, *name;
+    snprintf(names, sizeof names, "%s", e->s.eval.eval_methods);
+    while ((name = strsep(&rest, ",")) != NULL) {
+        name += strspn(name, " ");
+        name[strcspn(name, " ")] = '\0';
+        if (!*name) continue;
+        const drl_method *method = drl_method_find(name);
+        if (!method)
+            return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: '%.40s' is unknown; the methods are: %s", name,
+                            drl_method_names());
+        if (!method->encoder) return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: %s learns no code to evaluate", name);
+        for (size_t i = 0; i < e->n_methods; i++)
+            if (e->methods[i] == method) return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: %s is named twice", name);
+        if (e->n_methods == DRL_EVAL_METHODS)
+            return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: more than %d", DRL_EVAL_METHODS);
+        e->steps[e->n_methods] = e->s.model.train_steps;
+        e->methods[e->n_methods++] = method;
+    }
+    return e->n_methods ? DRL_OK : drl_fail(err, DRL_ERR_CONFIG, "eval.methods: want at least one");
+}
+
+/* What would leave nothing to report, or cannot be trained. */
+static drl_status check(drl_eval *e, drl_err *err) {
+    const drl_list *times = &e->s.eval.eval_times;
+    if (drl_eval_first_probe(&e->s) == DRL_PROBES)
+        return drl_fail(err, DRL_ERR_CONFIG, "probe.mlp, probe.linear, probe.neighbours: every probe is switched off");
+    if (times->n == 0) return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want at least one time");
+    for (size_t i = 1; i < times->n; i++)
+        if (!(times->v[i] > times->v[i - 1]))
+            return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want rising times, got %g before %g", times->v[i - 1],
+                            times->v[i]);
+    static drl_settings s;
+    drl_status st = DRL_OK;
+    for (size_t i = 0; i < e->n_methods && st == DRL_OK; i++) {
+        drl_eval_settings(&s, e, i);
+        st = drl_model_check(&s.model, err);
+    }
+    return st;
+}
+
+static drl_status read_settings(drl_eval *e, int argc, char **argv, drl_err *err) {
+    size_t n;
+    const drl_option *options = drl_eval_options(&n);
+    drl_status st = drl_cli_parse(&e->cli, argc, argv, e->program->summary, options, n, err);
+    if (st != DRL_OK || e->cli.action != DRL_CLI_RUN) return st;
+    st = drl_cli_config(&e->cli, &e->s, e->program->config_dir, err);
+    if (st == DRL_OK) st = find_methods(e, err);
+    return st == DRL_OK ? check(e, err) : st;
+}
+
+/* ---- Running ----------------------------------------------------------------------------------------------------- */
+
+static drl_status open_all(drl_eval *e, drl_err *err) {
+    const drl_model_cfg *m = &e->s.model;
+    drl_dataset_cfg dc = {.name = m->data_dataset,
+                          .data_dir = e->cli.data_dir[0] ? e->cli.data_dir : NULL,
+                          .size = m->data_size,
+                          .resize = (drl_resize)m->data_resize,
+                          .skip_bad = m->data_skip_bad,
+                          .train_limit = m->data_train_limit,
+                          .test_limit = m->data_test_limit};
+    drl_status st = drl_threads_open(&e->team, e->cli.threads, err);
+    dc.team = e->team;
+    if (st == DRL_OK) st = drl_dataset_open(&e->data, &dc, err);
+    if (st == DRL_OK && e->data->skipped > 0) drl_log("%zu corrupt pictures are left out", e->data->skipped);
+    if (st == DRL_OK && e->data->cache_note[0]) drl_log("the dataset is not cached: %s", e->data->cache_note);
+    if (st == DRL_OK && drl_validation_size(e->data->split[DRL_SPLIT_TRAIN].n) == 0)
+        st = drl_fail(err, DRL_ERR_CONFIG, "%s: %zu training images are too few to set a tenth apart", m->data_dataset,
+                      e->data->split[DRL_SPLIT_TRAIN].n);
+    return st;
+}
+
+/* Rows being read back. */
+typedef struct reader {
+    drl_evaluation *into;
+    size_t method, capacity;
+} reader;
+
+static drl_status keep_row(void *arg, const drl_row *from, drl_err *err) {
+    reader *r = arg;
+    drl_evaluation *e = r->into;
+    if (e->n_rows == r->capacity) {
+        drl_eval_row *rows;
+        size_t capacity = r->capacity ? 2 * r->capacity : 256;
+        drl_status st = drl_alloc(&rows, capacity, sizeof *rows, "rows", err);
+        if (st != DRL_OK) return st;
+        if (e->n_rows) memcpy(rows, e->rows, e->n_rows * sizeof *rows);
+        drl_free(e->rows);
+        e->rows = rows;
+        r->capacity = capacity;
+    }
+    drl_eval_row *row = &e->rows[e->n_rows++];
+    *row = (drl_eval_row){.method = r->method, .seed = from->seed, .t = from->t, .value = from->value};
+    snprintf(row->metric, sizeof row->metric, "%s", from->metric);
+    return DRL_OK;
+}
+
+/* The report is made from the rows of the store alone. */
+static drl_status report(drl_eval *e, drl_evaluation *v, drl_err *err) {
+    reader r = {.into = v};
+    drl_status st = DRL_OK;
+    size_t seeds = e->s.eval.eval_seeds;
+    for (size_t i = 0; i < e->n_methods * seeds && st == DRL_OK; i++) {
+        r.method = i / seeds;
+        st = drl_store_run_rows(e->store, v->runs[i], keep_row, &r, err);
+    }
+    if (st == DRL_OK) st = e->program->report(v, err);
+    drl_free(v->rows);
+    return st;
+}
+
+static drl_status run(drl_eval *e, drl_err *err) {
+    static drl_evaluation v;
+    drl_status st = open_all(e, err);
+    if (st != DRL_OK) return st;
+    if (e->cli.dry_run) return drl_eval_dry_run(e, err);
+    if ((st = drl_store_open(&e->store, e->cli.out, err)) != DRL_OK) return st;
+    drl_log("%s on %s (%zu training, %zu test images), scale %s, %zu threads", e->program->name, e->data->name,
+            e->data->split[DRL_SPLIT_TRAIN].n, e->data->split[DRL_SPLIT_TEST].n, drl_scale_name(e->cli.scale),
+            drl_threads_count(e->team));
+    st = drl_eval_budget(e, err);
+    v = (drl_evaluation){.settings = &e->s,
+                         .dataset = e->data->name,
+                         .scale = drl_scale_name(e->cli.scale),
+                         .out = e->cli.out,
+                         .program = e->program->name,
+                         .store = e->store,
+                         .n_methods = e->n_methods};
+    memcpy(v.methods, e->methods, sizeof v.methods);
+    for (uint64_t seed = 1; seed <= e->s.eval.eval_seeds; seed++)
+        for (size_t i = 0; i < e->n_methods && st == DRL_OK; i++)
+            st = drl_eval_run(e, i, seed, &v.runs[i * e->s.eval.eval_seeds + seed - 1], err);
+    return st == DRL_OK ? report(e, &v, err) : st;
+}
+
+int drl_eval_main(const drl_eval_program *program, int argc, char **argv) {
+    static drl_eval e; /* too large for the stack */
+    drl_err err = {0};
+    drl_blas_guard(argv);
+    e.program = program;
+    drl_status st = read_settings(&e, argc, argv, &err);
+    if (st != DRL_OK) return drl_cli_report(&e.cli, &err);
+    if (e.cli.action != DRL_CLI_RUN) return drl_cli_answer(&e.cli);
+    drl_log_quiet(e.cli.quiet);
+    drl_interrupt_install();
+    st = run(&e, &err);
+    if (st == DRL_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        st = drl_fail(&err, DRL_ERR_IO, "cannot write to standard output");
+    drl_store_close(e.store);
+    drl_dataset_free(e.data);
+    drl_threads_close(e.team);
+    return st == DRL_OK ? EXIT_SUCCESS : drl_cli_report(&e.cli, &err);
+}

@@ -1,0 +1,64 @@
+/* What reports have in common (drl/eval.h). */
+#include <stdio.h>
+#include <string.h>
+
+#include "drl/eval.h"
+#include "drl/log.h"
+
+void drl_eval_cell(char *buf, size_t size, drl_stats s) {
+    if (s.n == 0)
+        snprintf(buf, size, "–");
+    else if (s.n == 1)
+        snprintf(buf, size, "%.2f", s.mean);
+    else
+        snprintf(buf, size, "%.2f ± %.2f", s.mean, s.half95);
+}
+
+drl_status drl_eval_stem(char path[DRL_PATH_MAX], const drl_evaluation *e, const char *kind, drl_err *err) {
+    char dir[DRL_PATH_MAX], name[DRL_DATASET_SHORT_MAX];
+    drl_dataset_short_name(name, e->dataset);
+    snprintf(dir, sizeof dir, "%s/%s", e->out, kind);
+    int n = snprintf(path, DRL_PATH_MAX, "%s/%s/%s-%s-%s", e->out, kind, e->program, name, e->scale);
+    if (n < 0 || n >= DRL_PATH_MAX - 64) return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", e->out);
+    drl_status st = drl_make_dirs(dir, err);
+    if (st == DRL_OK) drl_temporary_sweep(dir);
+    return st;
+}
+
+drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *err) {
+    const drl_model_cfg *m = &e->settings->model;
+    const drl_eval_cfg *v = &e->settings->eval;
+    static const char *const sdes[] = {"VE", "VP", "sub-VP"};
+    static const char *const budgets[] = {"the same number of training images for all",
+                                          "as long as the first method, on the machine that ran it, for all"};
+    static const char *const protocols[] = {"published (6 rates, 100 epochs, best epoch on validation)",
+                                            "fast (2 rates, at most 20 epochs, stopped on validation)", "none"};
+    char line[800];
+    snprintf(
+        line, sizeof line,
+        "Scale %s%s; %zu seed(s); test accuracy in %%, mean ± half-width of the 95 %% interval over seeds; where codes "
+        "depend on t, at the t that is best on validation unless a t is given.",
+        e->scale, strcmp(e->scale, "smoke") == 0 ? " (checks the path, means nothing)" : "", v->eval_seeds);
+    drl_status st = drl_table_note(table, line, err);
+    snprintf(line, sizeof line,
+             "Encoder WideResNet-%zu-%g, %s process, %s codes, Adam of rate %g with %zu steps of warm-up, %zu images a "
+             "step. Budget: %s (%zu steps).",
+             m->model_encoder_depth, m->model_encoder_width, sdes[m->diffusion_sde],
+             m->model_code == DRL_CODE_TIME ? "time-conditioned" : "static", m->train_rate, m->train_warmup,
+             m->train_batch, budgets[v->eval_budget], m->train_steps);
+    if (st == DRL_OK) st = drl_table_note(table, line, err);
+    snprintf(
+        line, sizeof line,
+        "MLP probe: %s. Linear probe: logistic regression to convergence. k-NN: k = %zu, cosine. Codes %sstandardised "
+        "for MLP and linear. A tenth of the training images is the validation part.",
+        protocols[v->probe_mlp], v->probe_neighbours, v->probe_standardise ? "" : "not ");
+    return st == DRL_OK ? drl_table_note(table, line, err) : st;
+}
+
+drl_status drl_eval_export(const drl_evaluation *e, drl_err *err) {
+    char stem[DRL_PATH_MAX];
+    drl_status st = drl_eval_stem(stem, e, "tables", err);
+    if (st == DRL_OK) st = drl_store_export(e->store, e->runs, e->n_methods * e->settings->eval.eval_seeds, stem, err);
+    if (st == DRL_OK) printf("rows: %s-rows.csv, runs: %s-runs.json\n", stem, stem);
+    return st;
+}

@@ -1,0 +1,96 @@
+/* Claims: a table of the run store, and a CSV file of it (drl/results.h). */
+#include <stdio.h>
+#include <string.h>
+
+#include "drl/config.h"
+#include "drl/file.h"
+#include "results/store.h"
+
+const char drl_verdict_rule[] =
+    "reproduced where the 95 % interval of the effect over at least 3 seeds lies above 0, not "
+    "reproduced where it lies below, else inconclusive";
+
+const char *drl_verdict(drl_stats effect, const char *scale) {
+    if (strcmp(scale, "smoke") == 0) return "none at this scale";
+    if (effect.n < 3) return "inconclusive (fewer than 3 seeds)";
+    if (effect.mean - effect.half95 > 0) return "reproduced";
+    return effect.mean + effect.half95 < 0 ? "not reproduced" : "inconclusive";
+}
+
+/* Stores made before there were claims get the table when the first one comes. */
+static drl_status make_table(drl_store *s, drl_err *err) {
+    static const char sql[] =
+        "CREATE TABLE IF NOT EXISTS claims (id TEXT NOT NULL, dataset TEXT NOT NULL, scale TEXT NOT NULL,"
+        " statement TEXT NOT NULL, rule TEXT NOT NULL, effect REAL, half95 REAL, seeds INTEGER NOT NULL,"
+        " verdict TEXT NOT NULL, PRIMARY KEY (id, dataset, scale))";
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? DRL_OK
+                                                                   : drl_store_fail(s, "cannot store a claim", err);
+}
+
+drl_status drl_store_claim(drl_store *s, const drl_claim *c, drl_err *err) {
+    sqlite3_stmt *q;
+    drl_status st = make_table(s, err);
+    if (st != DRL_OK) return st;
+    st = drl_store_prepare(s, &q, "INSERT OR REPLACE INTO claims VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                           "cannot store a claim", err);
+    if (st != DRL_OK) return st;
+    const char *texts[] = {c->id, c->dataset, c->scale, c->statement, c->rule};
+    for (int i = 0; i < 5; i++) drl_store_bind(q, i + 1, texts[i]);
+    if (c->effect.n) { /* else NULL: nothing was measured */
+        sqlite3_bind_double(q, 6, c->effect.mean);
+        sqlite3_bind_double(q, 7, c->effect.half95);
+    }
+    sqlite3_bind_int64(q, 8, (int64_t)c->effect.n);
+    drl_store_bind(q, 9, c->verdict);
+    if (sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(s, "cannot store a claim", err);
+    sqlite3_finalize(q);
+    return st;
+}
+
+static void put_quoted(FILE *f, const char *text) {
+    fputc('"', f);
+    for (; *text; text++) {
+        if (*text == '"') fputc('"', f);
+        fputc(*text, f);
+    }
+    fputc('"', f);
+}
+
+static void put_claim(FILE *f, sqlite3_stmt *q) {
+    for (int c = 0; c < 9; c++) {
+        char number[32] = "";
+        if (c) fputc(',', f);
+        if (c < 4 || c > 6) {
+            put_quoted(f, (const char *)sqlite3_column_text(q, c));
+            continue;
+        }
+        if (sqlite3_column_type(q, c) != SQLITE_NULL) drl_format_number(number, sqlite3_column_double(q, c));
+        fputs(number, f);
+    }
+    fputc('\n', f);
+}
+
+drl_status drl_store_export_claims(drl_store *s, const char *path, drl_err *err) {
+    drl_new_file file;
+    sqlite3_stmt *q;
+    drl_status st = make_table(s, err);
+    if (st == DRL_OK)
+        st = drl_store_prepare(s, &q,
+                               "SELECT id, dataset, scale, statement, effect, half95, seeds, verdict, rule FROM claims"
+                               " ORDER BY id, dataset, scale",
+                               "cannot read the claims", err);
+    if (st != DRL_OK) return st;
+    if ((st = drl_new_file_open(&file, path, err)) == DRL_OK) {
+        int code;
+        fputs("id,dataset,scale,statement,effect,half95,seeds,verdict,rule\n", file.f);
+        while ((code = sqlite3_step(q)) == SQLITE_ROW) put_claim(file.f, q);
+        if (code == SQLITE_DONE) {
+            st = drl_new_file_commit(&file, err);
+        } else {
+            st = drl_store_fail(s, "cannot read the claims", err);
+            drl_new_file_discard(&file);
+        }
+    }
+    sqlite3_finalize(q);
+    return st;
+}
