@@ -280,7 +280,7 @@ drl_status drl_probe_mlp(drl_classifier **fits, drl_probe_result *result, const 
     if (!drl_mul_size(&units, n_jobs, cfg->rates)) return drl_fail(err, DRL_ERR_LIMIT, "MLP probe: %zu jobs", n_jobs);
     if ((st = drl_alloc(&tried, units, sizeof *tried, "MLP probe: fits", err)) != DRL_OK) goto done;
     if ((st = drl_alloc(&groups, n_jobs * n_groups, sizeof *groups, "MLP probe: groups", err)) != DRL_OK) goto done;
-    if ((st = drl_alloc(&made, n_jobs, sizeof *made, "MLP probe: classifiers", err)) != DRL_OK) goto done;
+    if ((st = drl_alloc(&made, n_jobs, sizeof(drl_classifier *), "MLP probe: classifiers", err)) != DRL_OK) goto done;
     for (size_t j = 0; j < n_jobs; j++)
         if ((st = prepare_job(groups + j * n_groups, n_groups, tried + j * cfg->rates, &jobs[j], cfg, err)) != DRL_OK)
             goto done;
