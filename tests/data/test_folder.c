@@ -104,12 +104,24 @@ static void add_splits(const char *wrap) {
     }
 }
 
+/* The tree as a tar in one zstd frame with a checksum. */
+static void write_zstd(const char *name) {
+    static buffer out;
+    size_t size;
+    uint8_t *tar = archive_make(&size, ".tar", t.entries, t.n);
+    out.size = 0;
+    zstd_append(&out, tar, size, true);
+    files_write(name, out.bytes, out.size);
+    free(tar);
+}
+
 /* Round and round the classes, each by name; the same from every kind of container, in any order. */
 static void test_splits(void **state) {
     (void)state;
-    static const char *const containers[] = {"a.tar", "a.tar.gz", "a.zip", "a.7z", "a.tar.xz", "directory"};
+    static const char *const containers[] = {"a.tar",    "a.tar.gz",  "a.zip",    "a.7z",
+                                             "a.tar.xz", "a.tar.zst", "directory"};
     for (int wrapped = 0; wrapped < 2; wrapped++)
-        for (size_t k = 0; k < 6; k++) {
+        for (size_t k = 0; k < 7; k++) {
             tree_clear();
             add_splits(wrapped ? "around/" : "");
             add_bytes(wrapped ? "around/readme.txt" : "readme.txt", "x", 1);
@@ -120,6 +132,8 @@ static void test_splits(void **state) {
                 t.entries[0] = t.entries[5], t.entries[5] = first;
             }
             if (k == 5) {
+                write_zstd(containers[k]);
+            } else if (k == 6) {
                 if (wrapped) continue;
                 write_directory(containers[k]);
             } else {
