@@ -263,6 +263,21 @@ static void test_refused(void **state) {
     assert_refused(open_folder(&ds, "missing.zip", none, &err), &err, 0, "missing.zip: No such file");
 }
 
+/* A palette picture whose pixel (1, 2) is beyond its palette is bad like any other. */
+static void test_beyond_palette(void **state) {
+    (void)state;
+    static buffer out;
+    static const uint8_t rows[4 * 5] = {0, 0, 1, 2, 0, 0, 1, 2, 3, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
+    png_palette_make(&out, 4, 4, 8, 3, false, rows, sizeof rows);
+    tree_clear(), add_splits(""), add_bytes("train/cat/p.png", out.bytes, out.size);
+    refused((drl_dataset_cfg){0}, "bad.zip: train/cat/p.png: PNG: row 1, column 2 has the colour 3 of a palette of 3");
+    archive_file("palette.zip", t.entries, t.n);
+    drl_dataset *ds = opened("palette.zip", (drl_dataset_cfg){.skip_bad = true});
+    assert_int_equal(ds->skipped, 1);
+    assert_string_equal(summary(&ds->split[DRL_SPLIT_TRAIN]), "0:12 1:16 2:11 2:10 2:15 ");
+    drl_dataset_free(ds);
+}
+
 static void test_skip_bad(void **state) {
     (void)state;
     const drl_dataset_cfg skip = {.skip_bad = true};
