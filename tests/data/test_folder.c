@@ -339,6 +339,48 @@ static void test_threads(void **state) {
     assert_int_equal(drl_mem_get_stats().bytes, 0);
 }
 
+/* A message of a path source names the path once, whoever has found what is wrong. */
+static void test_path_once(void **state) {
+    (void)state;
+    drl_dataset *ds;
+    drl_err err;
+    char want[700];
+    static const struct {
+        const char *name, *message;
+    } cases[] = {
+        {"once.zip", "folder: %s: train/cat/e.jpg: is neither a JPEG nor a PNG picture"},
+        {"once", "folder: %s: train/cat/e.jpg: is neither a JPEG nor a PNG picture"},
+        {"once/", "folder: %s: train/cat/e.jpg: is neither a JPEG nor a PNG picture"},
+        {"none.zip", "folder: %s: No such file or directory"},
+        {"small.zip", "folder:%s: images of 1 x 1: want at least 2 x 2 pixels"},
+    };
+    tree_clear(), add_splits(""), add_bytes("train/cat/e.jpg", "text", 4);
+    archive_file("once.zip", t.entries, t.n), write_directory("once");
+    tree_clear(), add_picture("train/a/1.png", 1, 1, 1, false), add_picture("train/b/1.png", 1, 1, 1, false),
+        add_picture("test/b/1.png", 1, 1, 1, false);
+    archive_file("small.zip", t.entries, t.n);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const char *before = strchr(cases[k].message, '%');
+        assert_refused(open_folder(&ds, cases[k].name, (drl_dataset_cfg){0}, &err), &err, 0, "");
+        snprintf(want, sizeof want, "%.*s%s%s", (int)(before - cases[k].message), cases[k].message,
+                 files_path(cases[k].name), before + 2);
+        assert_string_equal(err.message, want);
+    }
+    assert_int_equal(symlink("..", files_path("once/train/loop")), 0);
+    assert_refused(open_folder(&ds, "once", (drl_dataset_cfg){0}, &err), &err, 0, "");
+    snprintf(want, sizeof want, "folder: %s: is a link in a circle", files_path("once/train/loop"));
+    assert_string_equal(err.message, want);
+    /* A path that the message begins with by chance stays. */
+    char before[4096];
+    assert_non_null(getcwd(before, sizeof before));
+    tree_clear(), add_splits(""), write_directory("all");
+    const drl_dataset_cfg cfg = {.name = "folder:all", .train_limit = 1, .cache_dir = ""};
+    assert_int_equal(chdir(files_dir), 0);
+    drl_status st = drl_dataset_open(&ds, &cfg, &err);
+    assert_int_equal(chdir(before), 0);
+    assert_refused(st, &err, 0, "folder:all: all 1 training images are of one class (ant)");
+}
+
 /* Links, and what a directory's digest depends on. */
 static void test_directory(void **state) {
     (void)state;
@@ -422,9 +464,12 @@ static void test_cifar10_images(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_splits),    cmocka_unit_test(test_drawn_split),    cmocka_unit_test(test_colour_and_size),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_skip_bad),       cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_directory), cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_cifar10_images),
+        cmocka_unit_test(test_splits),          cmocka_unit_test(test_drawn_split),
+        cmocka_unit_test(test_colour_and_size), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_skip_bad),        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_directory),       cmocka_unit_test(test_flips_and_cuts),
+        cmocka_unit_test(test_cifar10_images),  cmocka_unit_test(test_beyond_palette),
+        cmocka_unit_test(test_path_once),
     };
     int failed = cmocka_run_group_tests_name("folders", tests, files_make, files_remove);
     tree_clear();
