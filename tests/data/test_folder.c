@@ -407,6 +407,19 @@ static void test_directory(void **state) {
     assert_int_equal(symlink("..", files_path("links/train/loop")), 0);
     assert_refused(open_folder(&ds, "links", (drl_dataset_cfg){0}, &err), &err, 0, "train/loop: is a link in a circle");
     unlink(files_path("links/train/loop"));
+    assert_int_equal(mkfifo(files_path("links/train/bee/pipe.png"), 0644), 0);
+    assert_refused(open_folder(&ds, "links", (drl_dataset_cfg){0}, &err), &err, 0, "bee/pipe.png: not a regular file");
+    unlink(files_path("links/train/bee/pipe.png"));
+    char deep[800] = "links/train/bee"; /* too deep, links included: 100 directories, and from there 200 others */
+    for (int k = 0; k < 100; k++) mkdir(files_path(strcat(deep, "/d")), 0755);
+    assert_int_equal(symlink(files_path("links/other"), files_path(strcat(deep, "/link"))), 0);
+    ds = NULL;
+    strcpy(deep, "links/other");
+    for (int k = 0; k < 200; k++) mkdir(files_path(deep), 0755), strcat(deep, "/d");
+    assert_refused(open_folder(&ds, "links", (drl_dataset_cfg){0}, &err), &err, 0,
+                   "is nested more than 255 directories");
+    snprintf(deep, sizeof deep, "rm -r '%s' '%s'", files_path("links/train/bee/d"), files_path("links/other"));
+    assert_int_equal(system(deep), 0);
     if (geteuid() != 0) {
         chmod(files_path("links/train/ant/1.png"), 0);
         assert_refused(open_folder(&ds, "links", (drl_dataset_cfg){0}, &err), &err, 0, "1.png: Permission denied");
