@@ -36,12 +36,29 @@ size_t drl_augment_scratch(const drl_dataset *ds) {
 
 /* ---- Draws ------------------------------------------------------------------------------------------------------- */
 
-/* The numbers of one picture: `next` counts from the first that is its own. */
+/* Each kind of augmentation has numbers of its own among the 128 of a picture, from the one named here on: what is
+ * drawn for one kind does not depend on which others are switched on (drl/augment.h has the table). */
+#define DRAWS_A_PICTURE ((uint64_t)128)
+enum {
+    DRAW_FLIP = 0,          /* 1                                      */
+    DRAW_CROP = 8,          /* 2                                      */
+    DRAW_RAND_OPS = 16,     /* 2 for each of at most 8                */
+    DRAW_RESIZED_CROP = 32, /* 2 for each of at most 10 attempts, + 2 */
+    DRAW_JITTER = 64,       /* 8                                      */
+    DRAW_GREY = 80,         /* 1                                      */
+    DRAW_BLUR = 88,         /* 2                                      */
+};
+_Static_assert(DRAW_RESIZED_CROP + 2 * ATTEMPTS + 2 <= DRAW_JITTER, "numbers of a random resized crop");
+
+/* The numbers of one kind: `next` counts from the first that is its own. */
 typedef struct draws {
     drl_rng rng;
     uint64_t next;
 } draws;
-#define DRAWS_A_PICTURE ((uint64_t)128)
+
+static draws draws_of(const draws *picture, unsigned kind) {
+    return (draws){picture->rng, picture->next + kind};
+}
 
 static double uniform(draws *d) {
     return drl_rng_uniform_at(d->rng, d->next++);
@@ -77,14 +94,18 @@ static void shift(uint8_t *x, uint8_t *copy, const picture_shape *s, ptrdiff_t d
     }
 }
 
-static void on_bytes(uint8_t *x, uint8_t *copy, const picture_shape *s, const drl_augment_cfg *c, draws *d) {
-    if (c->augment_flip && uniform(d) < 0.5) flip(x, s);
+static void on_bytes(uint8_t *x, uint8_t *copy, const picture_shape *s, const drl_augment_cfg *c,
+                     const draws *picture) {
+    draws d = draws_of(picture, DRAW_FLIP);
+    if (c->augment_flip && uniform(&d) < 0.5) flip(x, s);
     if (c->augment_crop) {
-        ptrdiff_t pad = (ptrdiff_t)c->augment_crop, down = (ptrdiff_t)below(d, 2 * c->augment_crop + 1) - pad;
-        shift(x, copy, s, down, (ptrdiff_t)below(d, 2 * c->augment_crop + 1) - pad);
+        d = draws_of(picture, DRAW_CROP);
+        ptrdiff_t pad = (ptrdiff_t)c->augment_crop, down = (ptrdiff_t)below(&d, 2 * c->augment_crop + 1) - pad;
+        shift(x, copy, s, down, (ptrdiff_t)below(&d, 2 * c->augment_crop + 1) - pad);
     }
+    d = draws_of(picture, DRAW_RAND_OPS);
     for (size_t i = 0; i < c->augment_rand_ops; i++) {
-        int op = (int)below(d, DRL_RAND_OPS), sign = uniform(d) < 0.5 ? 1 : -1;
+        int op = (int)below(&d, DRL_RAND_OPS), sign = uniform(&d) < 0.5 ? 1 : -1;
         drl_rand_op(x, copy, s, op, c->augment_rand_magnitude, sign);
     }
 }
@@ -92,35 +113,35 @@ static void on_bytes(uint8_t *x, uint8_t *copy, const picture_shape *s, const dr
 /* ---- On numbers -------------------------------------------------------------------------------------------------- */
 
 /* Draws a window and resizes it; all of the picture where no attempt fits. */
-static void resized_crop(drl_real *x, drl_real *copy, const picture_shape *s, double least, draws *d) {
+static void resized_crop(drl_real *x, drl_real *copy, const picture_shape *s, double least, draws d) {
     size_t rows = s->h, columns = s->w;
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        double area = (double)(s->h * s->w) * between(d, least, 1);
-        double ratio = exp(between(d, log(3.0 / 4), log(4.0 / 3)));
+        double area = (double)(s->h * s->w) * between(&d, least, 1);
+        double ratio = exp(between(&d, log(3.0 / 4), log(4.0 / 3)));
         size_t w = (size_t)lround(sqrt(area * ratio)), h = (size_t)lround(sqrt(area / ratio));
         if (w == 0 || h == 0 || w > s->w || h > s->h) continue;
         rows = h, columns = w;
         break;
     }
-    size_t top = below(d, s->h - rows + 1), left = below(d, s->w - columns + 1);
+    size_t top = below(&d, s->h - rows + 1), left = below(&d, s->w - columns + 1);
     memcpy(copy, x, picture_size(s) * sizeof *x);
     drl_resize_window(x, copy, s, top, left, rows, columns);
 }
 
 enum { BRIGHTNESS, CONTRAST, SATURATION, HUE, ADJUSTMENTS };
 
-static void jitter(drl_real *x, const picture_shape *s, double strength, draws *d) {
-    if (!(uniform(d) < JITTER_PROBABILITY)) return;
+static void jitter(drl_real *x, const picture_shape *s, double strength, draws d) {
+    if (!(uniform(&d) < JITTER_PROBABILITY)) return;
     int order[ADJUSTMENTS] = {BRIGHTNESS, CONTRAST, SATURATION, HUE};
     for (size_t n = ADJUSTMENTS; n > 1; n--) {
-        size_t k = below(d, n);
+        size_t k = below(&d, n);
         int t = order[n - 1];
         order[n - 1] = order[k], order[k] = t;
     }
     drl_real amount[ADJUSTMENTS];
     double low = 1 - 0.8 * strength;
-    for (int a = 0; a < HUE; a++) amount[a] = (drl_real)between(d, low > 0 ? low : 0, 1 + 0.8 * strength);
-    amount[HUE] = (drl_real)between(d, -0.2 * strength, 0.2 * strength);
+    for (int a = 0; a < HUE; a++) amount[a] = (drl_real)between(&d, low > 0 ? low : 0, 1 + 0.8 * strength);
+    amount[HUE] = (drl_real)between(&d, -0.2 * strength, 0.2 * strength);
     for (int a = 0; a < ADJUSTMENTS; a++) {
         if (order[a] == BRIGHTNESS) drl_adjust_brightness(x, s, amount[BRIGHTNESS]);
         if (order[a] == CONTRAST) drl_adjust_contrast(x, s, amount[CONTRAST]);
@@ -130,12 +151,16 @@ static void jitter(drl_real *x, const picture_shape *s, double strength, draws *
 }
 
 /* Out of [0, 1], in place. */
-static void on_numbers(drl_real *x, drl_real *copy, const picture_shape *s, const drl_augment_cfg *c, draws *d) {
-    if (c->augment_resized_crop > 0) resized_crop(x, copy, s, c->augment_resized_crop, d);
-    if (c->augment_jitter > 0) jitter(x, s, c->augment_jitter, d);
-    if (c->augment_grey > 0 && uniform(d) < c->augment_grey && s->c == 3) drl_make_grey(x, s);
-    if (c->augment_blur > 0 && uniform(d) < c->augment_blur)
-        drl_gaussian_blur(x, copy, s, between(d, 0.1, 2), blur_side(s));
+static void on_numbers(drl_real *x, drl_real *copy, const picture_shape *s, const drl_augment_cfg *c,
+                       const draws *picture) {
+    if (c->augment_resized_crop > 0)
+        resized_crop(x, copy, s, c->augment_resized_crop, draws_of(picture, DRAW_RESIZED_CROP));
+    if (c->augment_jitter > 0) jitter(x, s, c->augment_jitter, draws_of(picture, DRAW_JITTER));
+    draws d = draws_of(picture, DRAW_GREY);
+    if (c->augment_grey > 0 && uniform(&d) < c->augment_grey && s->c == 3) drl_make_grey(x, s);
+    d = draws_of(picture, DRAW_BLUR);
+    if (c->augment_blur > 0 && uniform(&d) < c->augment_blur)
+        drl_gaussian_blur(x, copy, s, between(&d, 0.1, 2), blur_side(s));
 }
 
 static void normalise(drl_real *x, const drl_dataset *ds, const picture_shape *s) {

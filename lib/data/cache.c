@@ -18,7 +18,7 @@
 #include "source.h"
 
 #define MAGIC       "drlcache"
-#define VERSION     1 /* raise it when the format changes, or what any reader makes of the same bytes */
+#define VERSION     2 /* raise it when the format changes, or what any reader makes of the same bytes */
 #define BYTE_ORDER  0x01020304u
 #define LEAST_BYTES ((size_t)4 << 20)
 

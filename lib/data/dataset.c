@@ -140,7 +140,7 @@ drl_status drl_dataset_open(drl_dataset **out, const drl_dataset_cfg *given, drl
     }
     if (st != DRL_OK) {
         drl_dataset_free(ds);
-        return drl_err_context(err, st, "%.200s", cfg.name);
+        return drl_source_context(err, st, cfg.name);
     }
     tabulate(ds);
     *out = ds;

@@ -35,19 +35,6 @@ typedef struct download {
     char text[CURL_ERROR_SIZE];
 } download;
 
-void drl_fetch_dir(char dir[DRL_PATH_MAX]) {
-    const char *own = getenv("DRL_DATA_DIR"), *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    struct stat info;
-    if (own && *own) {
-        snprintf(dir, DRL_PATH_MAX, "%s", own);
-    } else if (xdg && *xdg == '/') { /* the XDG specification has relative paths ignored */
-        snprintf(dir, DRL_PATH_MAX, "%s/drl", xdg);
-    } else {
-        snprintf(dir, DRL_PATH_MAX, "%s/.local/share/drl", home ? home : "");
-        if (!home || !*home || stat(dir, &info) != 0 || !S_ISDIR(info.st_mode)) snprintf(dir, DRL_PATH_MAX, "data");
-    }
-}
-
 /* ---- Names and the .part file ------------------------------------------------------------------------------------ */
 
 static drl_status compose(download *d, drl_err *err) {

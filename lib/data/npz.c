@@ -4,7 +4,8 @@
  *   (n, h, w)   (n, h, w, c)   (n, c, h, w)
  * Labels are integers 0 .. 255 of any type, (n) or (n, 1). Members are called as NumPy calls them, NAME.npy; arrays
  * of other names are passed over. Classes are named by the text member class_names.txt, a line each, or else by number.
- */
+ * Images keep the order of the array. Where a limit would cut a class off, they come in that of folders (folder.h)
+ * instead: the first of each class, then the second ones. */
 #include "npz.h"
 
 #include <assert.h>
@@ -240,8 +241,10 @@ static drl_status fill(drl_dataset *ds, int s, const drl_npy *a, const layout *l
     for (int k = 0; st == DRL_OK && k < DRL_SPLITS; k++) {
         if (s != k && s != DRL_SPLITS) continue;
         size_t n = s != DRL_SPLITS ? l->n : k == DRL_SPLIT_TEST ? n_test : l->n - n_test;
-        const uint32_t *first = s == DRL_SPLITS && k == DRL_SPLIT_TEST ? index + (l->n - n_test) : index;
-        st = fill_split(&ds->split[k], a, l, labels, first, limit[k] && limit[k] < n ? limit[k] : n, cfg, err);
+        uint32_t *first = s == DRL_SPLITS && k == DRL_SPLIT_TEST ? index + (l->n - n_test) : index;
+        size_t used = limit[k] && limit[k] < n ? limit[k] : n;
+        st = drl_keep_classes(first, n, used, labels, ds->classes, err);
+        if (st == DRL_OK) st = fill_split(&ds->split[k], a, l, labels, first, used, cfg, err);
     }
     drl_free(index);
     return st;

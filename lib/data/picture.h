@@ -2,7 +2,8 @@
  *
  * Decoded are grey and colour, of 8 bits a sample:
  *   JPEG   grey, YCbCr, RGB; CMYK and YCCK are refused
- *   PNG    1 to 16 bits; 16 are scaled to 8 (v / 257, rounded), palettes become colours (black beyond their end)
+ *   PNG    1 to 16 bits; 16 are scaled to 8 (v / 257, rounded), palettes become colours, refused where they end too
+ * early
  *
  * What is transparent is blended over black (colour * alpha / 255, rounded). Samples are taken as they are: gamma,
  * colour profiles and Exif's orientation are ignored, whatever is wrong with them. A checksum that fails, data that end

@@ -12,6 +12,7 @@
 typedef struct drl_places {
     size_t n;
     char dir[DRL_PLACES][DRL_PATH_MAX];
+    bool asked_for[DRL_PLACES]; /* by the configuration or a variable for this purpose, whether it is there or not */
 } drl_places;
 drl_status drl_places_find(drl_places *places, const drl_dataset_cfg *cfg, drl_err *err);
 

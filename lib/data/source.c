@@ -118,6 +118,20 @@ drl_status drl_source_unknown(const char *name, drl_err *err) {
     return drl_fail(err, DRL_ERR_CONFIG, "unknown dataset \"%s\": known are %s", name ? name : "", known);
 }
 
+/* Does a message begin with a path, or what is below it? Slashes at the path's end may be gone. */
+static bool begins_with(const char *message, const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    return strncmp(message, path, n) == 0 && (message[n] == ':' || message[n] == '/' || path[n - 1] == '/');
+}
+
+drl_status drl_source_context(drl_err *err, drl_status status, const char *name) {
+    const char *path = drl_source_path(name);
+    if (err && path && begins_with(err->message, path))
+        return drl_err_context(err, status, "%.*s", (int)(path - name) - 1, name);
+    return drl_err_context(err, status, "%.200s", name);
+}
+
 drl_status drl_dataset_locate(drl_dataset_files *files, const drl_dataset_cfg *cfg, drl_err *err) {
     const drl_source *s = drl_source_find(cfg->name);
     if (!s) return drl_source_unknown(cfg->name, err);
@@ -134,5 +148,5 @@ drl_status drl_dataset_locate(drl_dataset_files *files, const drl_dataset_cfg *c
             st = drl_fail(err, errno == ENOENT ? DRL_ERR_NOT_FOUND : DRL_ERR_IO, "%s: %s", path, strerror(errno));
         snprintf(files->path[files->n++], DRL_PATH_MAX, "%s", path);
     }
-    return st == DRL_OK ? st : drl_err_context(err, st, "%.200s", cfg->name);
+    return st == DRL_OK ? st : drl_source_context(err, st, cfg->name);
 }

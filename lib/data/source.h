@@ -25,6 +25,9 @@ drl_status drl_source_unknown(const char *name, drl_err *err);
 /* What follows the prefix in a name; NULL where the name's source is not a prefix. */
 const char *drl_source_path(const char *name);
 
+/* "NAME: message"; "PREFIX: message" where the message begins with the name's path, so that it is there once. */
+drl_status drl_source_context(drl_err *err, drl_status status, const char *name);
+
 drl_source_fn drl_source_idx, drl_source_cifar, drl_source_folder, drl_source_npz, drl_source_synthetic_factors,
     drl_source_synthetic_grey;
 drl_locate_fn drl_locate_idx, drl_locate_cifar;

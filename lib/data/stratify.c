@@ -1,4 +1,4 @@
-/* A test split for datasets that come without one (stratify.h). */
+/* A test split for datasets that come without one, and limits that lose no class (stratify.h). */
 #include "stratify.h"
 
 #include <assert.h>
@@ -38,4 +38,33 @@ drl_status drl_stratify(uint32_t *index, size_t *n_test, const int32_t *labels, 
     drl_free(perm);
     drl_free(test);
     return st;
+}
+
+/* Is every class of all n images among the first `limit`? */
+static bool has_all(const uint32_t *index, size_t n, size_t limit, const int32_t *labels) {
+    bool kept[256] = {false};
+    for (size_t i = 0; i < limit; i++) kept[labels[index[i]]] = true;
+    for (size_t i = limit; i < n; i++)
+        if (!kept[labels[index[i]]]) return false;
+    return true;
+}
+
+drl_status drl_keep_classes(uint32_t *index, size_t n, size_t limit, const int32_t *labels, size_t classes,
+                            drl_err *err) {
+    assert(limit <= n && classes <= 256);
+    if (has_all(index, n, limit, labels)) return DRL_OK;
+    uint32_t *by_class;
+    size_t end[257] = {0}, at[256];
+    drl_status st = drl_alloc(&by_class, n, sizeof *by_class, "images by class", err);
+    if (st != DRL_OK) return st;
+    /* Class k is by_class[at[k] .. end[k + 1] - 1], in its old order. */
+    for (size_t i = 0; i < n; i++) end[labels[index[i]] + 1]++;
+    for (size_t k = 0; k < classes; k++) end[k + 1] += at[k] = end[k];
+    for (size_t i = 0; i < n; i++) by_class[at[labels[index[i]]]++] = index[i];
+    for (size_t k = 0; k < classes; k++) at[k] = end[k];
+    for (size_t i = 0; i < n;)
+        for (size_t k = 0; k < classes; k++)
+            if (at[k] < end[k + 1]) index[i++] = by_class[at[k]++];
+    drl_free(by_class);
+    return DRL_OK;
 }

@@ -1,4 +1,4 @@
-/* A test split for datasets that come without one. */
+/* A test split for datasets that come without one, and limits that lose no class. */
 #ifndef DRL_STRATIFY_H
 #define DRL_STRATIFY_H
 
@@ -16,5 +16,11 @@ size_t drl_draw_test(uint32_t *order, size_t n, size_t label, uint64_t seed);
  * each class gives what drl_draw_test draws. labels (n) in [0, classes), n < 2^32. ERR_MEMORY. */
 drl_status drl_stratify(uint32_t *index, size_t *n_test, const int32_t *labels, size_t n, size_t classes, uint64_t seed,
                         drl_err *err);
+
+/* index (n) permuted so that its first `limit` images (limit <= n) have a class less than all n only where the limit is
+ * below the number of those: nothing is done where they have all classes already; else they are the first image of each
+ * class that is there, by label, then the second ones, and so on. labels as above. ERR_MEMORY. */
+drl_status drl_keep_classes(uint32_t *index, size_t n, size_t limit, const int32_t *labels, size_t classes,
+                            drl_err *err);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <zstd.h>
 
 typedef struct entry {
     const char *name;
@@ -16,7 +17,7 @@ typedef struct entry {
 } entry;
 
 /* Returns the archive, which the caller frees. format: ".tar", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip" or
- * ".7z". libarchive's zstd frames have no checksum: zstd_append (test_archive_streams.c) makes those that have. */
+ * ".7z". libarchive's zstd frames have no checksum: zstd_append makes those that have. */
 static uint8_t *archive_make(size_t *size, const char *format, const entry *entries, size_t n) {
     static const uint8_t zeros[1 << 12];
     size_t room = (size_t)1 << 16;
@@ -56,6 +57,16 @@ static void archive_file(const char *name, const entry *entries, size_t n) {
     uint8_t *bytes = archive_make(&size, name, entries, n);
     files_write(name, bytes, size);
     free(bytes);
+}
+
+/* Appends the bytes as one zstd frame. */
+static void zstd_append(buffer *out, const void *bytes, size_t size, bool checksum) {
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, checksum);
+    size_t n = ZSTD_compress2(c, out->bytes + out->size, sizeof out->bytes - out->size, bytes, size);
+    assert_false(ZSTD_isError(n));
+    out->size += n;
+    ZSTD_freeCCtx(c);
 }
 
 #endif

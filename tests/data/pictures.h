@@ -111,4 +111,36 @@ static void png_make(buffer *out, size_t h, size_t w, png_kind kind) {
     png_destroy_write_struct(&png, &info);
 }
 
+static void png_chunk(buffer *out, const char *type, const void *bytes, size_t size) {
+    put_be32(out, (uint32_t)size);
+    size_t start = out->size;
+    memcpy(out->bytes + out->size, type, 4);
+    if (size) memcpy(out->bytes + out->size + 4, bytes, size);
+    out->size += 4 + size;
+    put_be32(out, (uint32_t)crc32(0, out->bytes + start, (uInt)(4 + size)));
+}
+
+/* A PNG of indexes into a palette of n entries, entry i the colour (i, 255 - i, 2 i), by hand: libpng would not write
+ * an index beyond the palette. rows: for each a filter byte (0) and its packed indexes; interlaced, those of each pass.
+ */
+static void png_palette_make(buffer *out, uint32_t h, uint32_t w, uint8_t depth, size_t n, bool interlaced,
+                             const uint8_t *rows, size_t size) {
+    uint8_t header[13], palette[256 * 3], packed[4096];
+    uLongf packed_size = sizeof packed;
+    buffer *sizes = calloc(1, sizeof *sizes);
+    put_be32(sizes, w), put_be32(sizes, h);
+    memcpy(header, sizes->bytes, 8);
+    free(sizes);
+    memcpy(header + 8, (uint8_t[]){depth, PNG_COLOR_TYPE_PALETTE, 0, 0, interlaced}, 5);
+    for (size_t i = 0; i < n; i++)
+        palette[3 * i] = (uint8_t)i, palette[3 * i + 1] = (uint8_t)(255 - i), palette[3 * i + 2] = (uint8_t)(2 * i);
+    assert_int_equal(compress(packed, &packed_size, rows, size), Z_OK);
+    memcpy(out->bytes, "\x89PNG\r\n\x1a\n", 8);
+    out->size = 8;
+    png_chunk(out, "IHDR", header, sizeof header);
+    png_chunk(out, "PLTE", palette, 3 * n);
+    png_chunk(out, "IDAT", packed, packed_size);
+    png_chunk(out, "IEND", NULL, 0);
+}
+
 #endif

@@ -2,8 +2,6 @@
  * is what went in. */
 #include "archives.h"
 
-#include <zstd.h>
-
 #include "data/archive.h"
 
 #define MIB ((size_t)1 << 20)
@@ -63,16 +61,6 @@ static size_t bend(const char *file, uint8_t *bytes, size_t size) {
         assert_refused(st, &err, 0, file);
     }
     return accepted;
-}
-
-/* Appends the bytes as one zstd frame. */
-static void zstd_append(buffer *out, const void *bytes, size_t size, bool checksum) {
-    ZSTD_CCtx *c = ZSTD_createCCtx();
-    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, checksum);
-    size_t n = ZSTD_compress2(c, out->bytes + out->size, sizeof out->bytes - out->size, bytes, size);
-    assert_false(ZSTD_isError(n));
-    out->size += n;
-    ZSTD_freeCCtx(c);
 }
 
 static void test_zstd(void **state) {

@@ -201,6 +201,78 @@ static void test_names(void **state) {
     }
 }
 
+/* everything() with one kind on or off; resized_crop at the strength with which most of its windows are the whole. */
+enum { FLIP, CROP, RAND_OPS, RESIZED_CROP, JITTER, GREY, BLUR, NOISE, KINDS };
+static drl_augment_cfg with(drl_augment_cfg cfg, int kind, bool on) {
+    const drl_augment_cfg all = everything();
+    switch (kind) {
+    case FLIP: cfg.augment_flip = on; break;
+    case CROP: cfg.augment_crop = on ? 1 : 0; break;
+    case RAND_OPS: cfg.augment_rand_ops = on ? 1 : 0, cfg.augment_rand_magnitude = 9; break;
+    case RESIZED_CROP: cfg.augment_resized_crop = on ? 1 : 0; break;
+    case JITTER: cfg.augment_jitter = on ? all.augment_jitter : 0; break;
+    case GREY: cfg.augment_grey = on ? all.augment_grey : 0; break;
+    case BLUR: cfg.augment_blur = on ? all.augment_blur : 0; break;
+    default: cfg.augment_noise = on ? all.augment_noise : 0;
+    }
+    return cfg;
+}
+
+static double most_different(const drl_real *a, const drl_real *b, size_t n) {
+    double most = 0;
+    for (size_t e = 0; e < n; e++) most = fmax(most, fabs((double)(a[e] - b[e])));
+    return most;
+}
+
+/* Where a kind leaves the picture alone, switching it on changes nothing of what the others make of it. */
+static void test_kinds_do_not_disturb(void **state) {
+    (void)state;
+    drl_dataset *ds = open_images("synthetic:factors");
+    drl_real plain[IMAGE * IMAGE * 3], alone[LENGTH(plain)], on[LENGTH(plain)], off[LENGTH(plain)];
+    drl_batch_images(plain, ds, DRL_SPLIT_TRAIN, (uint32_t[]){3}, 1);
+    for (int kind = FLIP; kind < NOISE; kind++) {
+        const drl_augment_cfg only = with((drl_augment_cfg){0}, kind, true);
+        const drl_augment_cfg others = with(everything(), kind, false), all = with(everything(), kind, true);
+        size_t idle = 0;
+        for (size_t i = 0; i < 400; i++) {
+            augment(alone, &only, ds, 0, 1, i);
+            if (most_different(alone, plain, LENGTH(plain)) > 1e-5) continue;
+            idle++;
+            augment(on, &all, ds, 0, 1, i);
+            augment(off, &others, ds, 0, 1, i);
+            if (!(most_different(on, off, LENGTH(on)) <= 1e-3))
+                fail_msg("kind %d changes what others do to picture %zu", kind, i);
+        }
+        if (idle < 10) fail_msg("kind %d left %zu pictures alone", kind, idle);
+    }
+    drl_dataset_free(ds);
+}
+
+/* An image is flipped or not whatever comes after it: with colours changed and blurred it is the mirror image. */
+static void test_flip_with_others(void **state) {
+    (void)state;
+    drl_dataset *ds = open_images("synthetic:factors");
+    drl_real plain[IMAGE * IMAGE * 3], got[LENGTH(plain)], others[LENGTH(plain)], mirrored[LENGTH(plain)];
+    drl_augment_cfg flip = {.augment_flip = true},
+                    rest = {.augment_jitter = 1, .augment_grey = 0.2, .augment_blur = 0.5};
+    drl_augment_cfg both = rest;
+    both.augment_flip = true;
+    drl_batch_images(plain, ds, DRL_SPLIT_TRAIN, (uint32_t[]){3}, 1);
+    size_t flipped = 0;
+    for (size_t i = 0; i < 200; i++) {
+        augment(got, &flip, ds, 0, 1, i);
+        bool flips = memcmp(got, plain, sizeof got) != 0;
+        flipped += flips;
+        augment(others, &rest, ds, 0, 1, i);
+        augment(got, &both, ds, 0, 1, i);
+        for (size_t p = 0; p < IMAGE * IMAGE; p++)
+            memcpy(mirrored + 3 * p, others + 3 * (p - p % IMAGE + IMAGE - 1 - p % IMAGE), 3 * sizeof *mirrored);
+        if (!(most_different(got, flips ? mirrored : others, LENGTH(got)) <= 1e-4)) fail_msg("picture %zu", i);
+    }
+    assert_true(flipped > 60 && flipped < 140);
+    drl_dataset_free(ds);
+}
+
 static void test_check(void **state) {
     (void)state;
     drl_err err;
@@ -256,9 +328,17 @@ static void test_feed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rand_ops),      cmocka_unit_test(test_equalize), cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_flip_and_crop), cmocka_unit_test(test_noise),    cmocka_unit_test(test_probabilities),
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_check),    cmocka_unit_test(test_feed),
+        cmocka_unit_test(test_rand_ops),
+        cmocka_unit_test(test_equalize),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_flip_and_crop),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_probabilities),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_feed),
+        cmocka_unit_test(test_kinds_do_not_disturb),
+        cmocka_unit_test(test_flip_with_others),
     };
     return cmocka_run_group_tests_name("augmentation", tests, NULL, NULL) ? 1 : 0;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "data/cache.h"
+#include "data/members.h"
 #include "drl/data.h"
 #include "drl/hash.h"
 
@@ -272,6 +273,60 @@ static void test_remembered_digests(void **state) {
     assert_refused(drl_identify_file(got, files_dir, &cfg, &err), &err, 0, "not a regular file");
 }
 
+enum { PICTURES = 600 };
+
+/* want = the digest of a directory's lines "NAME SIZE SHA256", by name; picture i holds (i, change[i]) and is
+ * as old as all. */
+static void write_picture(int i, uint8_t change) {
+    char name[64];
+    const uint8_t bytes[] = {(uint8_t)i, (uint8_t)(i >> 8), change};
+    snprintf(name, sizeof name, "pictures/%d/%03d.png", i / 300, i);
+    files_write(name, bytes, sizeof bytes);
+    const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    assert_int_equal(utimensat(AT_FDCWD, files_path(name), old, 0), 0);
+}
+
+static void digest_of(char want[65], const uint8_t change[PICTURES]) {
+    static char text[PICTURES * 96];
+    size_t used = 0;
+    for (int i = 0; i < PICTURES; i++) {
+        const uint8_t bytes[] = {(uint8_t)i, (uint8_t)(i >> 8), change[i]};
+        char hex[65];
+        drl_sha256(hex, bytes, sizeof bytes);
+        used += (size_t)snprintf(text + used, sizeof text - used, "%d/%03d.png 3 %s\n", i / 300, i, hex);
+    }
+    drl_sha256(want, text, used);
+}
+
+/* The digest of a directory is remembered once all of it has settled. A file changed behind its size and its time of
+ * modification is seen, wherever it is, by any number of threads. */
+static void test_remembered_directory(void **state) {
+    (void)state;
+    uint8_t change[PICTURES] = {0};
+    char want[65], got[65], path[600];
+    drl_err err;
+    drl_threads *team[2] = {NULL};
+    assert_int_equal(drl_threads_open(&team[1], 3, &err), DRL_OK);
+    for (int k = 0; k < 3; k++)
+        mkdir(k == 0 ? files_path("pictures") : k == 1 ? files_path("pictures/0") : files_path("pictures/1"), 0755);
+    for (int i = 0; i < PICTURES; i++) write_picture(i, 0);
+    static const int changed[] = {-1, -1, 0, 299, 300, 555, PICTURES - 1};
+    for (size_t k = 0; k < sizeof changed / sizeof *changed; k++) {
+        int i = changed[k];
+        if (k == 1) sleep(4); /* until a change would show */
+        if (i >= 0) write_picture(i, ++change[i]);
+        digest_of(want, change);
+        for (int repeat = 0; repeat < 4; repeat++) {
+            const drl_dataset_cfg cfg = {.cache_dir = cache_dir, .team = team[repeat % 2]};
+            const char *directory = repeat < 2 ? files_path("pictures") : files_path("pictures//");
+            if (drl_members_identify(got, directory, &cfg, &err) != DRL_OK) fail_msg("%s", err.message);
+            assert_string_equal(got, want);
+        }
+        assert_int_equal(count("digest-", path), k == 0 ? 0 : 1);
+    }
+    drl_threads_close(team[1]);
+}
+
 /* Two processes at once make one cache that is right. */
 static void test_two_writers(void **state) {
     (void)state;
@@ -302,6 +357,7 @@ int main(void) {
         cmocka_unit_test_setup(test_source_counts, fresh_cache),
         cmocka_unit_test_setup(test_unwritable, fresh_cache),
         cmocka_unit_test_setup(test_remembered_digests, fresh_cache),
+        cmocka_unit_test_setup(test_remembered_directory, fresh_cache),
         cmocka_unit_test_setup(test_two_writers, fresh_cache),
         cmocka_unit_test(test_place),
     };

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 
+#include "data/places.h"
 #include "drl/fetch.h"
 #include "drl/hash.h"
 
@@ -298,6 +299,26 @@ static void test_where(void **state) {
     assert_string_equal(dir, share);
 }
 
+/* Whatever the environment, what is fetched is put where it is looked for. */
+static void test_fetched_is_found(void **state) {
+    (void)state;
+    static const char *const names[] = {"DRL_DATA_DIR", "XDG_DATA_HOME", "HOME"};
+    static const char *const values[] = {NULL, "", "relative", "/absolute"};
+    for (int k = 0; k < 4 * 4 * 4; k++) {
+        const int value[] = {k % 4, k / 4 % 4, k / 16};
+        for (int v = 0; v < 3; v++) values[value[v]] ? setenv(names[v], values[value[v]], 1) : unsetenv(names[v]);
+        char dir[DRL_PATH_MAX];
+        drl_places places;
+        bool found = false;
+        drl_fetch_dir(dir);
+        assert_int_equal(drl_places_find(&places, &(drl_dataset_cfg){.data_dir = NULL}, NULL), DRL_OK);
+        for (size_t i = 0; i < places.n; i++) found = found || strcmp(dir, places.dir[i]) == 0;
+        if (!found) fail_msg("case %d: %s is not looked at", k, dir);
+        const char *want = value[0] >= 2 ? values[value[0]] : value[1] == 3 ? "/absolute/drl" : "data";
+        assert_string_equal(dir, want);
+    }
+}
+
 static void test_table(void **state) {
     (void)state;
     size_t n;
@@ -326,6 +347,7 @@ int main(void) {
         cmocka_unit_test(test_nowhere_to_write),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_where),
+        cmocka_unit_test(test_fetched_is_found),
     };
     return cmocka_run_group_tests_name("fetch", tests, prepare, files_remove);
 }

@@ -104,12 +104,24 @@ static void add_splits(const char *wrap) {
     }
 }
 
+/* The tree as a tar in one zstd frame with a checksum. */
+static void write_zstd(const char *name) {
+    static buffer out;
+    size_t size;
+    uint8_t *tar = archive_make(&size, ".tar", t.entries, t.n);
+    out.size = 0;
+    zstd_append(&out, tar, size, true);
+    files_write(name, out.bytes, out.size);
+    free(tar);
+}
+
 /* Round and round the classes, each by name; the same from every kind of container, in any order. */
 static void test_splits(void **state) {
     (void)state;
-    static const char *const containers[] = {"a.tar", "a.tar.gz", "a.zip", "a.7z", "a.tar.xz", "directory"};
+    static const char *const containers[] = {"a.tar",    "a.tar.gz",  "a.zip",    "a.7z",
+                                             "a.tar.xz", "a.tar.zst", "directory"};
     for (int wrapped = 0; wrapped < 2; wrapped++)
-        for (size_t k = 0; k < 6; k++) {
+        for (size_t k = 0; k < 7; k++) {
             tree_clear();
             add_splits(wrapped ? "around/" : "");
             add_bytes(wrapped ? "around/readme.txt" : "readme.txt", "x", 1);
@@ -120,6 +132,8 @@ static void test_splits(void **state) {
                 t.entries[0] = t.entries[5], t.entries[5] = first;
             }
             if (k == 5) {
+                write_zstd(containers[k]);
+            } else if (k == 6) {
                 if (wrapped) continue;
                 write_directory(containers[k]);
             } else {
@@ -249,6 +263,21 @@ static void test_refused(void **state) {
     assert_refused(open_folder(&ds, "missing.zip", none, &err), &err, 0, "missing.zip: No such file");
 }
 
+/* A palette picture whose pixel (1, 2) is beyond its palette is bad like any other. */
+static void test_beyond_palette(void **state) {
+    (void)state;
+    static buffer out;
+    static const uint8_t rows[4 * 5] = {0, 0, 1, 2, 0, 0, 1, 2, 3, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1};
+    png_palette_make(&out, 4, 4, 8, 3, false, rows, sizeof rows);
+    tree_clear(), add_splits(""), add_bytes("train/cat/p.png", out.bytes, out.size);
+    refused((drl_dataset_cfg){0}, "bad.zip: train/cat/p.png: PNG: row 1, column 2 has the colour 3 of a palette of 3");
+    archive_file("palette.zip", t.entries, t.n);
+    drl_dataset *ds = opened("palette.zip", (drl_dataset_cfg){.skip_bad = true});
+    assert_int_equal(ds->skipped, 1);
+    assert_string_equal(summary(&ds->split[DRL_SPLIT_TRAIN]), "0:12 1:16 2:11 2:10 2:15 ");
+    drl_dataset_free(ds);
+}
+
 static void test_skip_bad(void **state) {
     (void)state;
     const drl_dataset_cfg skip = {.skip_bad = true};
@@ -310,6 +339,48 @@ static void test_threads(void **state) {
     assert_int_equal(drl_mem_get_stats().bytes, 0);
 }
 
+/* A message of a path source names the path once, whoever has found what is wrong. */
+static void test_path_once(void **state) {
+    (void)state;
+    drl_dataset *ds;
+    drl_err err;
+    char want[700];
+    static const struct {
+        const char *name, *message;
+    } cases[] = {
+        {"once.zip", "folder: %s: train/cat/e.jpg: is neither a JPEG nor a PNG picture"},
+        {"once", "folder: %s: train/cat/e.jpg: is neither a JPEG nor a PNG picture"},
+        {"once/", "folder: %s: train/cat/e.jpg: is neither a JPEG nor a PNG picture"},
+        {"none.zip", "folder: %s: No such file or directory"},
+        {"small.zip", "folder:%s: images of 1 x 1: want at least 2 x 2 pixels"},
+    };
+    tree_clear(), add_splits(""), add_bytes("train/cat/e.jpg", "text", 4);
+    archive_file("once.zip", t.entries, t.n), write_directory("once");
+    tree_clear(), add_picture("train/a/1.png", 1, 1, 1, false), add_picture("train/b/1.png", 1, 1, 1, false),
+        add_picture("test/b/1.png", 1, 1, 1, false);
+    archive_file("small.zip", t.entries, t.n);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const char *before = strchr(cases[k].message, '%');
+        assert_refused(open_folder(&ds, cases[k].name, (drl_dataset_cfg){0}, &err), &err, 0, "");
+        snprintf(want, sizeof want, "%.*s%s%s", (int)(before - cases[k].message), cases[k].message,
+                 files_path(cases[k].name), before + 2);
+        assert_string_equal(err.message, want);
+    }
+    assert_int_equal(symlink("..", files_path("once/train/loop")), 0);
+    assert_refused(open_folder(&ds, "once", (drl_dataset_cfg){0}, &err), &err, 0, "");
+    snprintf(want, sizeof want, "folder: %s: is a link in a circle", files_path("once/train/loop"));
+    assert_string_equal(err.message, want);
+    /* A path that the message begins with by chance stays. */
+    char before[4096];
+    assert_non_null(getcwd(before, sizeof before));
+    tree_clear(), add_splits(""), write_directory("all");
+    const drl_dataset_cfg cfg = {.name = "folder:all", .train_limit = 1, .cache_dir = ""};
+    assert_int_equal(chdir(files_dir), 0);
+    drl_status st = drl_dataset_open(&ds, &cfg, &err);
+    assert_int_equal(chdir(before), 0);
+    assert_refused(st, &err, 0, "folder:all: all 1 training images are of one class (ant)");
+}
+
 /* Links, and what a directory's digest depends on. */
 static void test_directory(void **state) {
     (void)state;
@@ -336,6 +407,19 @@ static void test_directory(void **state) {
     assert_int_equal(symlink("..", files_path("links/train/loop")), 0);
     assert_refused(open_folder(&ds, "links", (drl_dataset_cfg){0}, &err), &err, 0, "train/loop: is a link in a circle");
     unlink(files_path("links/train/loop"));
+    assert_int_equal(mkfifo(files_path("links/train/bee/pipe.png"), 0644), 0);
+    assert_refused(open_folder(&ds, "links", (drl_dataset_cfg){0}, &err), &err, 0, "bee/pipe.png: not a regular file");
+    unlink(files_path("links/train/bee/pipe.png"));
+    char deep[800] = "links/train/bee"; /* too deep, links included: 100 directories, and from there 200 others */
+    for (int k = 0; k < 100; k++) mkdir(files_path(strcat(deep, "/d")), 0755);
+    assert_int_equal(symlink(files_path("links/other"), files_path(strcat(deep, "/link"))), 0);
+    ds = NULL;
+    strcpy(deep, "links/other");
+    for (int k = 0; k < 200; k++) mkdir(files_path(deep), 0755), strcat(deep, "/d");
+    assert_refused(open_folder(&ds, "links", (drl_dataset_cfg){0}, &err), &err, 0,
+                   "is nested more than 255 directories");
+    snprintf(deep, sizeof deep, "rm -r '%s' '%s'", files_path("links/train/bee/d"), files_path("links/other"));
+    assert_int_equal(system(deep), 0);
     if (geteuid() != 0) {
         chmod(files_path("links/train/ant/1.png"), 0);
         assert_refused(open_folder(&ds, "links", (drl_dataset_cfg){0}, &err), &err, 0, "1.png: Permission denied");
@@ -393,9 +477,12 @@ static void test_cifar10_images(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_splits),    cmocka_unit_test(test_drawn_split),    cmocka_unit_test(test_colour_and_size),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_skip_bad),       cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_directory), cmocka_unit_test(test_flips_and_cuts), cmocka_unit_test(test_cifar10_images),
+        cmocka_unit_test(test_splits),          cmocka_unit_test(test_drawn_split),
+        cmocka_unit_test(test_colour_and_size), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_skip_bad),        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_directory),       cmocka_unit_test(test_flips_and_cuts),
+        cmocka_unit_test(test_cifar10_images),  cmocka_unit_test(test_beyond_palette),
+        cmocka_unit_test(test_path_once),
     };
     int failed = cmocka_run_group_tests_name("folders", tests, files_make, files_remove);
     tree_clear();

@@ -254,6 +254,9 @@ static void test_other_files(void **state) {
     files_write("a.npz", "", 0);
     assert_refused(open_npz(&ds, &err), &err, 0, "a.npz: the file is empty");
     assert_refused(open_with(&ds, "none.npz", (drl_dataset_cfg){0}, &err), &err, 0, "none.npz: No such file");
+    char once[600];
+    snprintf(once, sizeof once, "npz: %s: No such file or directory", files_path("none.npz"));
+    assert_string_equal(err.message, once);
     assert_refused(open_with(&ds, ".", (drl_dataset_cfg){0}, &err), &err, 0, "not a regular file");
 }
 
@@ -340,6 +343,55 @@ static void test_split(void **state) {
     assert_int_equal(open_with(&ds[0], "a.npz", (drl_dataset_cfg){.train_limit = 40, .test_limit = 20}, &err), DRL_OK);
     assert_true(ds[0]->split[DRL_SPLIT_TRAIN].n == 40 && ds[0]->split[DRL_SPLIT_TEST].n == 20 && ds[0]->classes == 4);
     drl_dataset_free(ds[0]);
+}
+
+/* Numbers of a split's images, which are their pixels 0, as text. */
+static const char *numbers(const drl_images *im) {
+    static char text[400];
+    text[0] = '\0';
+    for (size_t i = 0; i < im->n; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%d ", im->pixels[4 * i]);
+    }
+    return text;
+}
+
+/* A limit takes the first images, but never a class away that it has room for: then the classes take turns. */
+static void test_limits(void **state) {
+    (void)state;
+    enum { ALL = 12 };
+    static const char labels[] = "\2\2\2\2\0\0\2\0\2\4\4\2", tests[] = "\4\4\2\0";
+    static const struct {
+        size_t train, test;
+        const char *in_train, *in_test;
+    } cases[] = {
+        {0, 0, "0 1 2 3 4 5 6 7 8 9 10 11 ", "0 1 2 3 "},
+        {10, 4, "0 1 2 3 4 5 6 7 8 9 ", "0 1 2 3 "},
+        {9, 3, "4 0 9 5 1 10 7 2 3 ", "3 2 0 "},
+        {3, 2, "4 0 9 ", "3 2 "},
+        {2, 5, "4 0 ", "0 1 2 3 "},
+        {100, 1, "0 1 2 3 4 5 6 7 8 9 10 11 ", "3 "},
+    };
+    uint8_t pixels[ALL * 4] = {0};
+    drl_dataset *ds;
+    drl_err err;
+    for (size_t i = 0; i < ALL; i++) pixels[4 * i] = (uint8_t)i;
+    make();
+    set_member(0, "|u1", "12, 2, 2", pixels, sizeof pixels);
+    set_member(1, "|u1", "12,", labels, ALL);
+    set_member(2, "|u1", "4, 2, 2", pixels, 16);
+    set_member(3, "|u1", "4,", tests, 4);
+    write_file();
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const drl_dataset_cfg cfg = {.train_limit = cases[k].train, .test_limit = cases[k].test};
+        if (open_with(&ds, "a.npz", cfg, &err) != DRL_OK) fail_msg("%s", err.message);
+        const drl_images *train = &ds->split[DRL_SPLIT_TRAIN], *test = &ds->split[DRL_SPLIT_TEST];
+        assert_string_equal(numbers(train), cases[k].in_train);
+        assert_string_equal(numbers(test), cases[k].in_test);
+        for (size_t i = 0; i < train->n; i++) assert_int_equal(train->labels[i], labels[train->pixels[4 * i]]);
+        for (size_t i = 0; i < test->n; i++) assert_int_equal(test->labels[i], tests[test->pixels[4 * i]]);
+        drl_dataset_free(ds);
+    }
 }
 
 static void assert_same(const drl_dataset *a, const drl_dataset *b) {
@@ -477,7 +529,7 @@ int main(void) {
         cmocka_unit_test(test_other_files),    cmocka_unit_test(test_class_names),
         cmocka_unit_test(test_split),          cmocka_unit_test(test_resized),
         cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_write_refused),
-        cmocka_unit_test(test_cuts_and_flips),
+        cmocka_unit_test(test_cuts_and_flips), cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests_name("npz", tests, files_make, files_remove);
 }

@@ -74,6 +74,43 @@ static void test_png_kinds(void **state) {
     }
 }
 
+/* Every index of a palette that is shorter than its depth allows is checked; the bits that fill a row up are not. */
+static void test_short_palettes(void **state) {
+    (void)state;
+    static buffer out;
+    for (uint8_t depth = 1; depth <= 8; depth = (uint8_t)(2 * depth)) {
+        const size_t h = 3, w = 5, row = 1 + (w * depth + 7) / 8;
+        uint8_t rows[3 * 6], n = depth == 8 ? 200 : (uint8_t)((1u << depth) - 1);
+        for (size_t bad = 0; bad <= h * w; bad++) {
+            for (size_t i = 0; i < sizeof rows; i++) rows[i] = i % row ? 0xff : 0;
+            for (size_t i = 0; i < h * w; i++) {
+                size_t bit = i % w * depth, index = i == bad ? n : i % n;
+                uint8_t *at = &rows[i / w * row + 1 + bit / 8];
+                unsigned shift = 8 - depth - (unsigned)bit % 8;
+                *at = (uint8_t)((*at & ~(((1u << depth) - 1) << shift)) | index << shift);
+            }
+            png_palette_make(&out, h, w, depth, n, false, rows, h * row);
+            char message[100];
+            snprintf(message, sizeof message, "PNG: row %zu, column %zu has the colour %d of a palette of %d", bad / w,
+                     bad % w, n, n);
+            if (bad < h * w) {
+                refused(out.bytes, out.size, &limits, DRL_ERR_FORMAT, message);
+                continue;
+            }
+            drl_picture p = decode(out.bytes, out.size);
+            assert_true(p.h == h && p.w == w && p.c == 3);
+            for (size_t i = 0; i < h * w; i++)
+                assert_true(p.pixels[3 * i] == i % n && p.pixels[3 * i + 1] == 255 - i % n &&
+                            p.pixels[3 * i + 2] == 2 * (i % n));
+            drl_picture_free(&p);
+        }
+    }
+    /* 2 x 2 in Adam7: pixel (0, 0) in the first pass, (0, 1) in the sixth, row 1 in the last. */
+    const uint8_t passes[] = {0, 0, 0, 1, 0, 2, 3};
+    png_palette_make(&out, 2, 2, 8, 3, true, passes, sizeof passes);
+    refused(out.bytes, out.size, &limits, DRL_ERR_FORMAT, "PNG: row 1, column 1 has the colour 3 of a palette of 3");
+}
+
 /* Pictures of one colour survive JPEG but for a rounding. */
 static void test_jpeg_kinds(void **state) {
     (void)state;
@@ -207,8 +244,9 @@ static void test_png_write(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png_kinds), cmocka_unit_test(test_jpeg_kinds),     cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_scans),     cmocka_unit_test(test_cuts_and_flips), cmocka_unit_test(test_png_write),
+        cmocka_unit_test(test_png_kinds),      cmocka_unit_test(test_jpeg_kinds),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_scans),          cmocka_unit_test(test_cuts_and_flips), cmocka_unit_test(test_png_write),
+        cmocka_unit_test(test_short_palettes),
     };
     return cmocka_run_group_tests_name("pictures", tests, files_make, files_remove);
 }

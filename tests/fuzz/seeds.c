@@ -180,8 +180,9 @@ static size_t jpeg(uint8_t **bytes, bool grey, bool progressive) {
     return size;
 }
 
-/* A PNG of h = 4, w = 6 with the given samples; palette and transparency where they belong. */
-static size_t png(uint8_t *bytes, size_t room, int depth, int type, bool interlaced) {
+/* A PNG of h = 4, w = 6 with the given samples; palette, of so many of the 4 colours used, and transparency where they
+ * belong. */
+static size_t png(uint8_t *bytes, size_t room, int depth, int type, bool interlaced, int colours) {
     FILE *f = fmemopen(bytes, room, "wb");
     png_structp p = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
     png_infop info = png_create_info_struct(p);
@@ -193,7 +194,8 @@ static size_t png(uint8_t *bytes, size_t room, int depth, int type, bool interla
     png_set_IHDR(p, info, 6, 4, depth, type, interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
                  PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (type == PNG_COLOR_TYPE_PALETTE) {
-        png_set_PLTE(p, info, palette, 4);
+        png_set_PLTE(p, info, palette, colours);
+        png_set_check_for_invalid_index(p, 0);
         png_set_tRNS(p, info, alpha, 2, NULL);
     }
     png_write_info(p, info);
@@ -214,14 +216,18 @@ static void pictures(void) {
         const char *name;
         int depth, type;
         bool interlaced;
-    } kinds[] = {
-        {"png_grey", 8, PNG_COLOR_TYPE_GRAY, false},       {"png_grey_16", 16, PNG_COLOR_TYPE_GRAY, true},
-        {"png_bits", 1, PNG_COLOR_TYPE_GRAY, false},       {"png_colour", 8, PNG_COLOR_TYPE_RGB, false},
-        {"png_alpha", 8, PNG_COLOR_TYPE_RGB_ALPHA, false}, {"png_alpha_16", 16, PNG_COLOR_TYPE_GRAY_ALPHA, false},
-        {"png_palette", 8, PNG_COLOR_TYPE_PALETTE, true}};
+        int colours;
+    } kinds[] = {{"png_grey", 8, PNG_COLOR_TYPE_GRAY, false, 0},
+                 {"png_grey_16", 16, PNG_COLOR_TYPE_GRAY, true, 0},
+                 {"png_bits", 1, PNG_COLOR_TYPE_GRAY, false, 0},
+                 {"png_colour", 8, PNG_COLOR_TYPE_RGB, false, 0},
+                 {"png_alpha", 8, PNG_COLOR_TYPE_RGB_ALPHA, false, 0},
+                 {"png_alpha_16", 16, PNG_COLOR_TYPE_GRAY_ALPHA, false, 0},
+                 {"png_palette", 8, PNG_COLOR_TYPE_PALETTE, true, 4},
+                 {"png_short_palette", 8, PNG_COLOR_TYPE_PALETTE, false, 3}};
     static uint8_t bytes[4096];
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        size_t size = png(bytes, sizeof bytes, kinds[k].depth, kinds[k].type, kinds[k].interlaced);
+        size_t size = png(bytes, sizeof bytes, kinds[k].depth, kinds[k].type, kinds[k].interlaced, kinds[k].colours);
         seed_with("picture", kinds[k].name, (uint8_t)(0x10 | (k & 1)), bytes, size);
         if (k == 0) seed_with("picture", "png_cut", 0x10, bytes, size / 2);
     }
@@ -247,7 +253,8 @@ static void folder(void) {
                  {"twice", 4 << 3, {0, 0, 2, 4, 5}, 5}};
     static uint8_t coloured[4096];
     uint8_t *photo = NULL;
-    size_t size = png(coloured, sizeof coloured, 8, PNG_COLOR_TYPE_RGB, false), photo_size = jpeg(&photo, false, false);
+    size_t size = png(coloured, sizeof coloured, 8, PNG_COLOR_TYPE_RGB, false, 0),
+           photo_size = jpeg(&photo, false, false);
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         for (size_t i = 0; i < cases[k].n; i++) {
             uint8_t place = cases[k].places[i];

@@ -22,7 +22,10 @@
  *   noise        Gaussian noise of this deviation, added to the normalised image                    [science.md, 6]
  *
  * Every number drawn is a function of (seed, view, step, place in the batch) alone: pictures are the same for any
- * number of threads and after any restart. */
+ * number of threads and after any restart. Each kind has numbers of its own among the 128 of a picture, so what is
+ * drawn for one does not depend on which others are on (an image is flipped or not whatever else becomes of it):
+ *   flip 0    crop 8, 9    rand_ops 16 .. 31    resized_crop 32 .. 53    jitter 64 .. 71    grey 80    blur 88, 89
+ * Noise is a stream of its own, a number for each element of the batch. */
 #ifndef DRL_AUGMENT_H
 #define DRL_AUGMENT_H
 

@@ -55,7 +55,8 @@ typedef struct drl_dataset_cfg {
                              sides (28 -> 32: 2 each), synthetic ones are drawn at it, pictures of folder: and npz:
                              are resized to it; 0: 32, of folder: and npz: their own size if all agree           */
     size_t train_limit, test_limit; /* at most so many images of a split, the first ones; 0: all (synthetic:
-                                       4096 and 1024)                                                            */
+                                       4096 and 1024). folder:, and npz: where the first ones lack a class: the
+                                       first ones of each class in turn                                          */
     uint64_t seed;         /* synthetic datasets, and the split of a folder that has none                         */
     drl_resize resize;     /* how folder: and npz: pictures of another size become size x size, after a centred
                               square crop                                                                        */

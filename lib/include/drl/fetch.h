@@ -41,7 +41,8 @@ typedef enum drl_fetched { DRL_FETCH_DONE, DRL_FETCH_THERE } drl_fetched; /* dow
 drl_status drl_fetch_file(char path[DRL_PATH_MAX], drl_fetched *fetched, const drl_published *what,
                           const drl_fetch_cfg *cfg, drl_err *err);
 
-/* dir = where files are put unless one is named: $DRL_DATA_DIR, else $XDG_DATA_HOME/drl where that is set, else
+/* dir = where files are put unless one is named: the first of the places drl_dataset_open looks at that a variable
+ * names or that exists, else the last. So it is $DRL_DATA_DIR, else $XDG_DATA_HOME/drl where that is set, else
  * ~/.local/share/drl where it exists, else "data". */
 void drl_fetch_dir(char dir[DRL_PATH_MAX]);
 

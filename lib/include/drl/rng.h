@@ -25,7 +25,7 @@ typedef enum drl_rng_purpose {
     DRL_RNG_MIXUP,         /* partner and lambda of mixup                               */
     DRL_RNG_BOOTSTRAP,     /* resampling of confidence intervals                        */
     DRL_RNG_FOLDER,        /* test pictures of a folder without any; sub = class        */
-    DRL_RNG_AUGMENT,       /* augmentation; sub = view; 128 numbers an image            */
+    DRL_RNG_AUGMENT,       /* augmentation; sub = view; 128 numbers an image (augment.h) */
     DRL_RNG_AUGMENT_NOISE, /* its Gaussian noise; index = element of the batch      */
     DRL_RNG_ENCODE_NOISE,  /* noise of images that are encoded; sub = split, step = image */
 } drl_rng_purpose;
