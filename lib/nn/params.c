@@ -42,6 +42,8 @@ drl_status drl_params_add(drl_params *ps, int *index, const drl_param *p, drl_er
     *index = old;
     if (old >= 0) {
         if (same_shape(&ps->list[old], p)) return DRL_OK;
+        if (ps->list[old].trained != p->trained)
+            return drl_fail(err, DRL_ERR_SHAPE, "parameter %s: trained in one place, not in another", p->name);
         return drl_fail(err, DRL_ERR_SHAPE, "parameter %s: exists with another shape", p->name);
     }
     if (ps->value) return drl_fail(err, DRL_ERR_NOT_FOUND, "parameter %s: the model has none of this name", p->name);

@@ -225,6 +225,7 @@ static void test_refusals(void **state) {
         assert_int_equal(drl_params_alloc(&params, NULL), DRL_OK);
         drl_err err;
         assert_int_equal(drl_graph_plan(g, team, &err), which < 2 ? DRL_ERR_CONFIG : DRL_ERR_SHAPE);
+        assert_non_null(strstr(err.message, which < 2 ? "too long" : "lin.weight: trained in one place"));
         drl_graph_free(g);
         drl_params_free(&params);
     }

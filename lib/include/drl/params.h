@@ -1,8 +1,8 @@
 /* Parameters of a model: named tensors that lie side by side in two flat blocks.              [DESIGN, "Engine"]
  *
- * `value` holds what is trained, `state` what is not (fixed frequencies, running statistics). Gradients, Adam's moments
- * and the moving average have the layout of `value`, so that clipping, optimiser, averaging and checkpoint are each one
- * loop. Views start at multiples of 64 bytes; the gaps stay zero.
+ * `value` holds what is trained, `state` what is not (fixed frequencies, running statistics, target networks).
+ * Gradients, Adam's moments and the moving average have the layout of `value`, so that clipping, optimiser, averaging
+ * and checkpoint are each one loop. Views start at multiples of 64 bytes; the gaps stay zero.
  *
  * Life: networks add their tensors (drl_params_add, while graphs are built), then drl_params_alloc fixes the blocks.
  * Graphs built afterwards on the same store find the tensors by name and share them. */
@@ -47,7 +47,8 @@ typedef struct drl_params {
 void drl_params_free(drl_params *ps);
 
 /* Index of the tensor `p->name`: adds it, or finds one of the same shape and kind added before. ERR_SHAPE where the
- * name exists with another shape; ERR_NOT_FOUND where the store is allocated and the name is new. */
+ * name exists with another shape, or trained and not; ERR_NOT_FOUND where the store is allocated and the name is new.
+ */
 drl_status drl_params_add(drl_params *ps, int *index, const drl_param *p, drl_err *err);
 
 /* Allocates the blocks, all zero. */
