@@ -49,6 +49,19 @@ static drl_tensor concat(gc_build *b) {
     return drl_op_concat(b->g, b->in[0], b->in[1] < 0 ? b->in[0] : b->in[1]);
 }
 
+/* arg: first channel, how many */
+static drl_tensor channels(gc_build *b) {
+    return drl_op_channels(b->g, b->in[0], (size_t)b->arg[0], (size_t)b->arg[1]);
+}
+
+/* Overlapping pieces, one of them of an intermediate value: each op adds to what the others gave. */
+static drl_tensor pieces(gc_build *b) {
+    drl_graph *g = b->g;
+    drl_tensor x = b->in[0], y = drl_op_silu(g, x);
+    drl_tensor sum = drl_op_add(g, drl_op_channels(g, x, 0, 3), drl_op_channels(g, y, 2, 3), 0.7);
+    return drl_op_concat(g, drl_op_add(g, sum, drl_op_channels(g, y, 1, 3), 1.3), x);
+}
+
 /* arg: h, w, c */
 static drl_tensor unflatten(gc_build *b) {
     return drl_op_unflatten(b->g, b->in[0], (drl_shape){(size_t)b->arg[0], (size_t)b->arg[1], (size_t)b->arg[2]});
@@ -112,6 +125,10 @@ static const gc_case cases[] = {
     {.name = "global_mean", .build = global_mean, .linear = true, .in = {{{3, 5, 17}}}},
     {.name = "concat", .build = concat, .linear = true, .in = {{{3, 2, 5}}, {{3, 2, 17}}}},
     {.name = "concat x with x", .build = concat, .linear = true, .in = {{{3, 2, 3}}}},
+    {.name = "channels", .build = channels, .linear = true, .arg = {2, 3}, .in = {{{3, 2, 7}}}},
+    {.name = "channels, the last one", .build = channels, .linear = true, .arg = {16, 1}, .in = {{{1, 1, 17}}}},
+    {.name = "channels, all", .build = channels, .linear = true, .arg = {0, 5}, .in = {{{2, 3, 5}}}},
+    {.name = "channels of one tensor, overlapping", .build = pieces, .in = {{{3, 1, 5}}}},
     {.name = "unflatten", .build = unflatten, .linear = true, .arg = {2, 3, 5}, .in = {{{1, 1, 30}}}},
     {.name = "attention, 1 head", .build = attention, .arg = {1}, .in = {{{3, 2, 5}}, {{3, 2, 5}}, {{3, 2, 5}}}},
     {.name = "attention, 3 heads", .build = attention, .arg = {3}, .in = {{{5, 1, 6}}, {{5, 1, 6}}, {{5, 1, 6}}}},

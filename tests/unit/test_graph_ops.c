@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +314,54 @@ static void test_decoder_sizes(void **state) {
     }
 }
 
+/* ---- Channels ------------------------------------------------------------------------------------------------ */
+
+enum { CH_ROWS = 2 * 3, CH_ALL = 7, CH_BATCH = 5 };
+
+static drl_graph *channels_graph;
+static drl_tensor channels_input;
+
+/* Every element is its own number. */
+static void fill_numbers(void *arg, size_t shard, size_t first, size_t n) {
+    (void)arg;
+    drl_real *x = drl_graph_value(channels_graph, channels_input, shard);
+    for (size_t i = 0; i < n * CH_ROWS * CH_ALL; i++) x[i] = (drl_real)(first * CH_ROWS * CH_ALL + i);
+}
+
+/* All pieces that are there are those of a plain loop; a piece of nothing, or that reaches beyond the last channel, is
+ * refused, also where from + n wraps around. */
+static void test_channels(void **state) {
+    (void)state;
+    for (size_t from = 0; from <= CH_ALL + 1; from++)
+        for (size_t k = 0; k <= CH_ALL + 2; k++) {
+            const size_t n = k == CH_ALL + 2 ? SIZE_MAX - from + 2 : k;
+            const bool good = n > 0 && from < CH_ALL && n <= CH_ALL - from;
+            const drl_graph_cfg cfg = {.batch = CH_BATCH, .shard = 2};
+            drl_params params = {0};
+            drl_err err = {0};
+            assert_int_equal(drl_graph_new(&channels_graph, &cfg, &params, &err), DRL_OK);
+            channels_input = drl_graph_input(channels_graph, "x", (drl_shape){2, 3, CH_ALL}, false);
+            drl_tensor y = drl_op_channels(channels_graph, channels_input, from, n);
+            drl_graph_output(channels_graph, y);
+            assert_int_equal(drl_params_alloc(&params, &err), DRL_OK);
+            drl_status st = drl_graph_plan(channels_graph, team, &err);
+            if (st != (good ? DRL_OK : DRL_ERR_SHAPE)) fail_msg("%zu from %zu: %s", n, from, drl_status_text(st));
+            if (good) {
+                drl_real out[CH_BATCH * CH_ROWS * CH_ALL];
+                assert_int_equal(drl_graph_shape(channels_graph, y).c, n);
+                drl_graph_run(channels_graph, CH_BATCH, 0, fill_numbers, NULL, false);
+                drl_graph_read(channels_graph, y, out);
+                for (size_t r = 0; r < CH_BATCH * CH_ROWS; r++)
+                    for (size_t c = 0; c < n; c++) assert_true(out[r * n + c] == (drl_real)(r * CH_ALL + from + c));
+            } else {
+                assert_int_equal(y, -1);
+                assert_non_null(strstr(err.message, "channels: "));
+            }
+            drl_graph_free(channels_graph);
+            drl_params_free(&params);
+        }
+}
+
 static void test_empty(void **state) {
     (void)state;
     drl_params params = {0};
@@ -352,6 +401,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_dropout_off),  cmocka_unit_test(test_running_statistics),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_decoder_sizes),
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_new_parameter),
+        cmocka_unit_test(test_channels),
     };
     int failed = cmocka_run_group_tests_name("ops in graphs", tests, NULL, NULL);
     drl_threads_close(team);
