@@ -134,7 +134,7 @@ static inline drl_real *block(size_t n) {
 static inline drl_real *encode(drl_model *m, double t) {
     drl_real *codes = block(TEST_IMAGES * drl_model_code_size(m));
     drl_err err;
-    if (drl_model_encode(m, DRL_SPLIT_TEST, t, codes, &err) != DRL_OK) fail_msg("%s", err.message);
+    if (drl_model_encode(m, DRL_SPLIT_TEST, NULL, TEST_IMAGES, t, codes, &err) != DRL_OK) fail_msg("%s", err.message);
     return codes;
 }
 
