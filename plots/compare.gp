@@ -13,6 +13,7 @@ methods = int(STATS_max)
 stats data using ($2-$3):($2+$3) nooutput
 lo = STATS_min_x; hi = STATS_max_y
 air = hi > lo ? 0.06 * (hi - lo) : 1
+lo = lo - air < 0 ? 0 : lo - air; hi = hi + air > 100 ? 100 : hi + air
 array Title[panels]
 do for [p = 1:panels] {
     text = ""
@@ -20,10 +21,10 @@ do for [p = 1:panels] {
     Title[p] = text
 }
 
-width = 150 + 250 * panels
+width = 180 + 250 * panels
 head = title eq "" ? 30 : 58
 height = head + 24 * methods + 60
-left(p) = (136.0 + 250.0 * (p - 1)) / width
+left(p) = (166.0 + 250.0 * (p - 1)) / width
 right(p) = left(p) + 232.0 / width
 
 do for [format in "svg png"] {
@@ -31,7 +32,7 @@ do for [format in "svg png"] {
     set output out.".".format
     set multiplot
     eval(axes)
-    set xrange [lo-air:hi+air]; set yrange [0.4:methods+0.6]
+    set xrange [lo:hi]; set yrange [0.4:methods+0.6]
     set format x "%g"
     unset key
     set tmargin at screen 1 - 1.0 * head / height; set bmargin at screen 50.0 / height

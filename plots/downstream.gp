@@ -38,7 +38,7 @@ style_of(i) = Number[i] + (Kind[i] ? 10 : 0)
 
 # A twentieth of air below and above; a flat figure gets one per cent each way.
 air = hi > lo ? 0.05 * (hi - lo) : 1
-lo = lo - air; hi = hi + air
+lo = lo - air < 0 ? 0 : lo - air; hi = hi + air > 100 ? 100 : hi + air
 
 # Sizes in units of the terminal: panels, ordinate at the left, legend below in columns of 200 or more.
 width = panels == 1 ? 520 : 90 + 290 * panels

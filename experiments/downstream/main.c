@@ -137,7 +137,7 @@ typedef struct points {
     double mean[DRL_LIST_MAX], half95[DRL_LIST_MAX];
 } points;
 
-/* The curve of one method by one probe, or its line; false where rows are missing. */
+/* The curve of one method by one probe, with its band, or its line; false where rows are missing. */
 static bool make_curve(const drl_evaluation *e, size_t method, drl_probe_kind probe, points *p, drl_curve *curve) {
     size_t n;
     const double *times = drl_eval_times(e, method, &n);
@@ -154,7 +154,7 @@ static bool make_curve(const drl_evaluation *e, size_t method, drl_probe_kind pr
                          n,
                          line ? NULL : times,
                          p->mean,
-                         p->half95};
+                         line ? NULL : p->half95}; /* bands of many lines would hide each other */
     return true;
 }
 

@@ -37,6 +37,8 @@ static void flags_are_checked(void **state) {
     REFUSED(2, "--set needs a value", "--set");
     REFUSED(2, "--dry-run takes no value", "--dry-run=no");
     REFUSED(2, "unknown dataset|nope|fashion-mnist", "--dataset", "nope");
+    REFUSED(2, "--budget|money|images", "--budget", "money");
+    REFUSED(2, "--methods needs a value", "--methods");
     REFUSED(1, "/no/such.ini", "--config", "/no/such.ini");
 }
 
@@ -61,7 +63,7 @@ static void keys_and_values_are_checked(void **state) {
         {"model.score_mult=", "model.score_mult|levels"},
         {"model.score_mult=1,1,1,1,1,1,1,1,1", "model.score_mult|8"},
         {"model.score_channels=6", "model.score_channels = 6|multiple of 4"},
-        {"model.method=magic", "model.method|magic|drl"},
+        {"eval.methods=magic", "eval.methods|magic|drl"},
         {"data.size=17", "data.size = 17|multiple of 2"},
         {"data.train_limit=5", "5 training images|too few"},
         {"diffusion.sde=xx", "diffusion.sde|ve|subvp"},
@@ -69,7 +71,8 @@ static void keys_and_values_are_checked(void **state) {
         {"eval.times=0, 2", "eval.times|out of range"},
         {"eval.times=,", "eval.times"},
         {"eval.times=0.5, 0, 1", "eval.times|rising"},
-        {"model.code=static", "eval.times|static"},
+        {"model.method=drl", "unknown key model.method"},
+        {"eval.methods=,", "eval.methods|at least one"},
         {"eval.seeds=0", "eval.seeds|1 to 100"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) REFUSED(2, cases[i][1], "--set", cases[i][0]);
@@ -102,7 +105,8 @@ static void help_and_version(void **state) {
 static void dry_run_leaves_nothing(void **state) {
     (void)state;
     static outcome o;
-    run_with(&o, in_dir("none"), (const char *const[]){"--dry-run", "--set=model.score_attention=7", NULL});
+    run_with(&o, in_dir("none"),
+             (const char *const[]){"--dry-run", "--methods=drl", "--set=model.score_attention=7", NULL});
     if (o.status != 0) fail_msg("exit status %d: %s", o.status, o.err);
     assert_non_null(strstr(o.out, "models to train: 2"));
     assert_non_null(strstr(o.out, "60 steps of 32 images"));
@@ -150,9 +154,9 @@ static void data_is_checked(void **state) {
     /* good files first, so that what is refused below is the damage */
     for (int i = 0; i < 4; i++) write_idx(dir, names[i], i % 2 ? 0x801 : 0x803, 40, i % 2 ? 1 : 64, 0);
     static outcome o;
-    run_with(
-        &o, in_dir("none"),
-        (const char *const[]){"--dataset=fashion-mnist", "--data-dir", dir, "--dry-run", "--set=train.batch=2", NULL});
+    run_with(&o, in_dir("none"),
+             (const char *const[]){"--dataset=fashion-mnist", "--data-dir", dir, "--dry-run", "--methods=drl",
+                                   "--set=train.batch=2", NULL});
     if (o.status != 0) fail_msg("good data refused: %s", o.err);
 
     write_idx(dir, names[0], 0x803, 40, 64, 9);
@@ -208,6 +212,7 @@ static void full_disk_is_told(void **state) {
                                 "--set=data.test_limit=32",
                                 "--set=eval.times=0",
                                 "--set=probe.mlp=none",
+                                "--methods=drl",
                                 "--seeds=1",
                                 NULL};
     run_with(&o, disk, tiny);

@@ -16,6 +16,7 @@ typedef struct command {
 static command tiny(const char *out, const char *threads, const char *const *extra) {
     static const char *const fixed[] = {"downstream",
                                         "--scale=smoke",
+                                        "--methods=pixels, untrained, drl",
                                         "--set=train.steps=24",
                                         "--set=train.batch=8",
                                         "--set=train.shard=4",
@@ -69,8 +70,9 @@ static int make_reference(void **state) {
     snprintf(reference, sizeof reference, "%s", in_dir("reference"));
     succeed(reference, "1", NULL, &o);
     read_rows(&reference_rows, reference, false);
-    /* pixels, untrained, and two times; linear (test and validation) and k-NN */
-    return reference_rows.rows == 4 * 3 ? 0 : -1;
+    /* pixels, untrained, and two times; linear and k-NN, each on test and validation images; parameters of each method
+     */
+    return reference_rows.rows == 4 * 4 + 3 ? 0 : -1;
 }
 
 static void threads_change_no_bit(void **state) {
@@ -297,9 +299,9 @@ static void interrupted_politely(void **state) {
 static void interrupted_unheard(void **state) {
     (void)state;
     const char *out = in_dir("unheard");
-    command c = tiny(out, "2",
-                     (const char *const[]){"--set=run.checkpoint_seconds=1e6", "--set=train.steps=1000000",
-                                           "--set=eval.references=no", NULL});
+    command c = tiny(
+        out, "2",
+        (const char *const[]){"--set=run.checkpoint_seconds=1e6", "--set=train.steps=1000000", "--methods=drl", NULL});
     int ends[2], status;
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
@@ -379,7 +381,7 @@ static void damage_is_refused(void **state) {
     assert_refused_checkpoint(out, bad, size, "digest");
 
     /* another seed's */
-    succeed(in_dir("two"), "1", (const char *const[]){"--seeds=2", "--set=eval.references=no", NULL}, &o);
+    succeed(in_dir("two"), "1", (const char *const[]){"--seeds=2", "--methods=drl", NULL}, &o);
     char listing[700], other[1024] = "";
     snprintf(listing, sizeof listing, "grep -l '\"seed\":[^0-9]*2,' '%s'/models/*/checkpoint.json", in_dir("two"));
     FILE *f = popen(listing, "r");

@@ -1,43 +1,12 @@
 /* What holds for the training of every method: the same bits on any number of threads and after a restart, and steps
  * that allocate nothing. The linker sends the library's calls of the allocator here (CMakeLists.txt). */
 #define _DEFAULT_SOURCE
+#include "allocations.h"
 #include "methods.h"
 
-#include <stdatomic.h>
 #include <unistd.h>
 
 enum { STEPS = SLOW ? 4 : 6, HALF = STEPS / 2 };
-
-static atomic_size_t calls;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    atomic_fetch_add(&calls, 1);
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-    atomic_fetch_add(&calls, 1);
-    return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size) {
-    atomic_fetch_add(&calls, 1);
-    return __real_realloc(p, size);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t size) {
-    atomic_fetch_add(&calls, 1);
-    return __real_aligned_alloc(align, size);
-}
 
 static drl_threads *teams[4]; /* by size */
 
@@ -105,13 +74,13 @@ static void threads_and_restarts(const drl_method *method) {
 }
 
 static void steps_allocate_nothing(const drl_method *method) {
-    size_t before = atomic_load(&calls);
+    size_t before = atomic_load(&allocator_calls);
     drl_model *m = open_on(method, teams[2]);
-    assert_true(atomic_load(&calls) > before + 10); /* the count works */
+    assert_true(atomic_load(&allocator_calls) > before + 10); /* the count works */
     step(m);
-    before = atomic_load(&calls);
+    before = atomic_load(&allocator_calls);
     for (int i = 0; i < 3; i++) step(m);
-    assert_int_equal(atomic_load(&calls), before);
+    assert_int_equal(atomic_load(&allocator_calls), before);
     drl_model_close(m);
 }
 

@@ -1,42 +1,11 @@
 /* Runs allocate nothing: every call of the allocator from the library's objects is counted (the linker sends malloc and
  * its kin here, see CMakeLists.txt), while a tiny model runs forward and backward on two threads. */
+#include "allocations.h"
 #include "graph_model.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "drl/blas.h"
-
-static atomic_size_t calls;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    atomic_fetch_add(&calls, 1);
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-    atomic_fetch_add(&calls, 1);
-    return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size) {
-    atomic_fetch_add(&calls, 1);
-    return __real_realloc(p, size);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t size) {
-    atomic_fetch_add(&calls, 1);
-    return __real_aligned_alloc(align, size);
-}
 
 static void test_no_allocation(void **state) {
     (void)state;
@@ -47,15 +16,15 @@ static void test_no_allocation(void **state) {
     assert_int_equal(drl_threads_open(&team, 2, NULL), DRL_OK);
     model_open(&m, &params, &cfg, team);
     drl_real *gradient = model_block(params.n_value);
-    assert_true(atomic_load(&calls) > 10); /* the count works: planning allocates */
-    size_t before = atomic_load(&calls);
+    assert_true(atomic_load(&allocator_calls) > 10); /* the count works: planning allocates */
+    size_t before = atomic_load(&allocator_calls);
     drl_mem_stats stats = drl_mem_get_stats();
     for (uint32_t step = 0; step < 3; step++) {
         drl_graph_run(m.g, MODEL_BATCH - step, step, model_fill, &m, true);
         assert_true(drl_graph_collect(m.g, gradient) > 0);
         assert_true(drl_graph_mean(m.g, m.loss) > 0);
     }
-    assert_int_equal(atomic_load(&calls), before);
+    assert_int_equal(atomic_load(&allocator_calls), before);
     assert_int_equal(drl_mem_get_stats().calls, stats.calls);
     assert_int_equal(drl_mem_get_stats().bytes, stats.bytes);
     drl_free(gradient);

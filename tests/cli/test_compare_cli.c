@@ -1,0 +1,136 @@
+/* The program `compare`: all methods through the whole path on tiny models, what its tables say, budgets of equal time,
+ * and methods that cannot be compared. */
+#include "program.h"
+
+#include "baselines.h"
+
+/* Runs a program with --scale smoke --out OUT on small data with up to eight more arguments. */
+static void run_tiny(outcome *o, const char *program, const char *out, const char *const *extra) {
+    const char *argv[24] = {program,
+                            "--scale=smoke",
+                            "--seeds=1",
+                            "--times=0, 1",
+                            "--set=data.train_limit=200",
+                            "--set=data.test_limit=100",
+                            "--set=train.steps=4",
+                            "--set=train.batch=8",
+                            "--set=model.encoder_width=0.25",
+                            "--set=model.score_channels=4",
+                            "--set=probe.mlp=none",
+                            "--out",
+                            out};
+    for (int n = 13; *extra; extra++) argv[n++] = *extra;
+    run_program(o, argv);
+}
+
+static char *table_of(const char *out, const char *ending) {
+    size_t size;
+    walk_tree(out, ending);
+    if (!walk.found[0]) fail_msg("no %s below %s", ending, out);
+    char *text = read_whole(walk.found, &size), *whole = realloc(text, size + 1);
+    assert_non_null(whole);
+    whole[size] = '\0';
+    return whole;
+}
+
+/* Every method known that learns a code, and the rows of the table in the order asked for. */
+static void every_method_is_compared(void **state) {
+    (void)state;
+    static outcome o;
+    char methods[512] = "--methods=";
+    for (size_t i = 0; drl_method_at(i); i++)
+        if (drl_method_at(i)->encoder)
+            snprintf(methods + strlen(methods), sizeof methods - strlen(methods), "%s,", drl_method_at(i)->name);
+    const char *out = in_dir("all");
+    run_tiny(&o, "compare", out, (const char *const[]){methods, NULL});
+    if (o.status != 0) fail_msg("exit status %d: %s", o.status, o.err);
+    char *table = table_of(out, "factors-smoke.md"), *at = table, title[64];
+    for (size_t i = 0; drl_method_at(i); i++) {
+        if (!drl_method_at(i)->encoder) continue;
+        snprintf(title, sizeof title, "\n| %s |", drl_method_at(i)->title);
+        if (!(at = strstr(at, title))) fail_msg("no row, or not in its place: %s\n%s", title, table);
+    }
+    assert_non_null(strstr(table, "the same number of training images for all (4 steps)"));
+    free(table);
+
+    char *bounds = table_of(out, "-bounds.md");
+    assert_non_null(strstr(bounds, "| supervised encoder above VDRL |"));
+    assert_non_null(strstr(bounds, "| BYOL above untrained encoder |"));
+    assert_non_null(strstr(bounds, "| AE: error of reconstruction at most a fifth of the mean image's |"));
+    assert_non_null(strstr(bounds, "| SimCLR: uniformity falls in training |"));
+    assert_null(strstr(bounds, "raw pixels above"));
+    free(bounds);
+    static const char *const others[] = {".svg", ".png", "-rows.csv", "-runs.json"};
+    for (int i = 0; i < 4; i++) free(table_of(out, others[i]));
+    assert_int_equal(temporaries(out), 0);
+}
+
+/* A second program with other methods uses what the first has trained and measured. */
+static void programs_share_models_and_rows(void **state) {
+    (void)state;
+    static outcome o;
+    const char *out = in_dir("shared");
+    run_tiny(&o, "compare", out, (const char *const[]){"--methods=ddae,ae", NULL});
+    assert_int_equal(o.status, 0);
+    assert_non_null(strstr(o.err, "4 of 4 steps"));
+    run_tiny(&o, "downstream", out, (const char *const[]){"--methods=ae, ddae", NULL});
+    if (o.status != 0) fail_msg("%s", o.err);
+    assert_null(strstr(o.err, "4 of 4 steps, "));
+    assert_null(strstr(o.err, "encoded and probed"));
+}
+
+/* With a budget of time the cheaper method makes more steps; how many is measured once. */
+static void equal_time(void **state) {
+    (void)state;
+    static outcome o;
+    const char *out = in_dir("time");
+    size_t steps[2];
+    for (int again = 0; again < 2; again++) {
+        run_tiny(&o, "compare", out,
+                 (const char *const[]){"--budget=time", "--methods=drl, supervised", "--set=train.steps=20", NULL});
+        if (o.status != 0) fail_msg("%s", o.err);
+        const char *at = strstr(o.err, "budget: supervised trains ");
+        assert_non_null(at);
+        steps[again] = strtoul(at + strlen("budget: supervised trains "), NULL, 10);
+    }
+    assert_true(steps[0] > 20);
+    assert_int_equal(steps[0], steps[1]);
+    assert_null(strstr(o.err, "encoded and probed"));
+    char *table = table_of(out, "factors-smoke.md"), images[32];
+    assert_non_null(strstr(table, "as long as the first method"));
+    snprintf(images, sizeof images, "| %zu |", steps[0] * 8);
+    assert_non_null(strstr(table, images));
+    free(table);
+}
+
+static void what_cannot_be_compared_is_told(void **state) {
+    (void)state;
+    static outcome o;
+    static const char *const cases[][2] = {
+        {"--methods=drl,simclrr", "'simclrr' is unknown|simclr-gauss|vicreg"},
+        {"--methods=dsm", "dsm learns no code"},
+        {"--methods=drl,ae,drl", "drl is named twice"},
+        {"--set=ddae.layer=99", "ddae.layer = 99"},
+        {"--set=ae.decoder_width=3", "ae.decoder_width|out of range"},
+        {"--set=simclr.temperature=0", "simclr.temperature"},
+        {"--set=byol.momentum=2", "byol.momentum"},
+        {"--set=simclr.temperatur=1", "did you mean simclr.temperature?"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *out = in_dir("none");
+        run_tiny(&o, "compare", out, (const char *const[]){cases[i][0], NULL});
+        assert_refusal(&o, "compare", 2, cases[i][1]);
+        assert_int_not_equal(access(out, F_OK), 0);
+    }
+}
+
+int main(void) {
+    baselines_add();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_method_is_compared),
+        cmocka_unit_test(programs_share_models_and_rows),
+        cmocka_unit_test(equal_time),
+        cmocka_unit_test(what_cannot_be_compared_is_told),
+    };
+    return cmocka_run_group_tests(tests, program_setup, program_teardown);
+}
