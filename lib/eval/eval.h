@@ -22,6 +22,9 @@ const drl_option *drl_eval_options(size_t *n);
 /* The configuration of one method: settings with its name and its steps. */
 void drl_eval_settings(drl_settings *out, const drl_eval *e, size_t method);
 
+/* *text = the settings that count for a method, to be freed; hash = SHA-256 of them, the method and the data. */
+drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, size_t method, drl_err *err);
+
 /* Opens (and with it makes) the run of a method and seed. */
 drl_status drl_eval_open_run(drl_eval *e, const char *experiment, size_t method, uint64_t seed, int64_t *id,
                              drl_err *err);

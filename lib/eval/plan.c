@@ -64,12 +64,15 @@ static drl_status compare_steps(double *ratio, drl_eval *e, size_t reference, si
 /* The steps of a method that take as long as the reference's: measured once, and then a row of the store, so that the
  * same command finds the same models again. */
 static drl_status equal_time(drl_eval *e, size_t reference, size_t method, drl_err *err) {
-    char metric[48];
+    char metric[64], hash[65], *text;
     int64_t id;
     bool found = false;
     double value, ratio;
-    snprintf(metric, sizeof metric, "steps_as_long_as_%s", e->methods[reference]->name);
-    drl_status st = drl_eval_open_run(e, "budget", method, 1, &id, err);
+    drl_status st = drl_eval_identify(&text, hash, e, reference, err);
+    drl_free(text);
+    if (st != DRL_OK) return st;
+    snprintf(metric, sizeof metric, "steps_as_long_as_%s_%.12s", e->methods[reference]->name, hash);
+    st = drl_eval_open_run(e, "budget", method, 1, &id, err);
     if (st == DRL_OK) st = drl_store_get(e->store, id, metric, NAN, &found, &value, NULL, 0, err);
     if (st == DRL_OK && !found && (st = compare_steps(&ratio, e, reference, method, err)) == DRL_OK) {
         value = fmax(1, round((double)e->steps[reference] * ratio / 10) * 10);

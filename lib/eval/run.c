@@ -22,8 +22,7 @@ static bool counts(const drl_method *method, const drl_option *o) {
     return strcmp(o->section, "probe") == 0 || drl_method_depends(method, o);
 }
 
-/* *text = the settings that count, to be freed; hash = SHA-256 of them and of the data. */
-static drl_status identify(char **text, char hash[65], const drl_eval *e, size_t method, drl_err *err) {
+drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, size_t method, drl_err *err) {
     drl_settings *s = NULL;
     drl_option *used = NULL;
     size_t n, kept = 0;
@@ -54,7 +53,7 @@ static drl_status identify(char **text, char hash[65], const drl_eval *e, size_t
 drl_status drl_eval_open_run(drl_eval *e, const char *experiment, size_t method, uint64_t seed, int64_t *id,
                              drl_err *err) {
     char *text, hash[65];
-    drl_status st = identify(&text, hash, e, method, err);
+    drl_status st = drl_eval_identify(&text, hash, e, method, err);
     if (st == DRL_OK) {
         drl_run_info info = {.experiment = experiment,
                              .method = e->methods[method]->name,

@@ -388,6 +388,51 @@ static void exported(void **state) {
     assert_non_null(strstr(text, "\"provenance\""));
 }
 
+/* A claim measured again replaces its row; the file holds all of them, in order. */
+static void claims(void **state) {
+    (void)state;
+    drl_store *s = open_store();
+    char path[512], text[2048];
+    drl_err err = {0};
+    drl_claim c = {"R1.b", "fashion-mnist",     "desk",      "b \"quoted\", and more",
+                   "rule", {3, 1.5, 0.5, 1.25}, "reproduced"};
+    for (int again = 0; again < 2; again++) {
+        c.effect.mean = again ? 2.5 : 1.5;
+        if (drl_store_claim(s, &c, &err) != DRL_OK) fail_msg("%s", err.message);
+    }
+    c = (drl_claim){"R1.a", "cifar10", "desk", "a", "rule", {0}, "inconclusive (fewer than 3 seeds)"};
+    assert_int_equal(drl_store_claim(s, &c, NULL), DRL_OK);
+    snprintf(path, sizeof path, "%s/claims.csv", dir);
+    assert_int_equal(drl_store_export_claims(s, path, NULL), DRL_OK);
+    drl_store_close(s);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    unlink(path);
+    assert_string_equal(text, "id,dataset,scale,statement,effect,half95,seeds,verdict,rule\n"
+                              "\"R1.a\",\"cifar10\",\"desk\",\"a\",,,0,\"inconclusive (fewer than 3 seeds)\",\"rule\"\n"
+                              "\"R1.b\",\"fashion-mnist\",\"desk\",\"b \"\"quoted\"\", and more\",2.5,1.25,3,"
+                              "\"reproduced\",\"rule\"\n");
+}
+
+static void verdicts(void **state) {
+    (void)state;
+    static const struct {
+        drl_stats effect;
+        const char *scale, *verdict;
+    } cases[] = {
+        {{3, 2, 0.5, 1}, "desk", "reproduced"},
+        {{3, -2, 0.5, 1}, "full", "not reproduced"},
+        {{3, 0.5, 0.5, 1}, "paper", "inconclusive"},
+        {{2, 9, 0.1, 1}, "desk", "inconclusive (fewer than 3 seeds)"},
+        {{0, 0, 0, 0}, "desk", "inconclusive (fewer than 3 seeds)"},
+        {{9, 9, 0.1, 1}, "smoke", "none at this scale"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(drl_verdict(cases[i].effect, cases[i].scale), cases[i].verdict);
+}
+
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 
 int main(void) {
@@ -396,6 +441,7 @@ int main(void) {
         IN_DIRECTORY(not_finite),       IN_DIRECTORY(rows_in_order),      IN_DIRECTORY(newest_configuration),
         IN_DIRECTORY(several_programs), IN_DIRECTORY(waits_for_the_lock), IN_DIRECTORY(foreign_files),
         IN_DIRECTORY(damaged_files),    IN_DIRECTORY(unwritable),         IN_DIRECTORY(exported),
+        IN_DIRECTORY(claims),           cmocka_unit_test(verdicts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
