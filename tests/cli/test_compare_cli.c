@@ -110,7 +110,7 @@ static void what_cannot_be_compared_is_told(void **state) {
         {"--methods=drl,simclrr", "'simclrr' is unknown|simclr-gauss|vicreg"},
         {"--methods=dsm", "dsm learns no code"},
         {"--methods=drl,ae,drl", "drl is named twice"},
-        {"--set=ddae.layer=99", "ddae.layer = 99"},
+        {"--set=ddae.layer=60", "ddae.layer = 60"},
         {"--set=ae.decoder_width=3", "ae.decoder_width|out of range"},
         {"--set=simclr.temperature=0", "simclr.temperature"},
         {"--set=byol.momentum=2", "byol.momentum"},
