@@ -7,6 +7,6 @@
 #include "drl/views.h"
 
 /* Adds them to the methods known. Before any configuration is read. */
-void baselines_add(void);
+void drl_baselines_add(void);
 
 #endif

@@ -8,7 +8,7 @@ DRL_CONFIG_STRUCT(cdae_cfg, CDAE_OPTIONS);
 static DRL_CONFIG_TABLE(options, cdae_cfg, CDAE_OPTIONS)
 
     static drl_status build(drl_model *m, drl_err *err) {
-    return drl_score_matching_build(m, DRL_CODE_PLAIN, err);
+    return drl_score_matching_build(m, DRL_ENCODER_PLAIN, err);
 }
 
 static void fill(void *model, size_t shard, size_t first, size_t n) {

@@ -17,11 +17,16 @@ static const dae_cfg *settings(const drl_model *m) {
     return drl_method_settings(&m->cfg, m->method);
 }
 
+static drl_status check(const drl_model_cfg *cfg, drl_err *err) {
+    const dae_cfg *own = drl_method_settings(cfg, drl_method_find("dae"));
+    return drl_reconstruction_check(own->dae_decoder_width, "dae.decoder_width", err);
+}
+
 static drl_status build(drl_model *m, drl_err *err) {
     (void)err;
     drl_views_inputs(m);
     m->in[CLEAN] = drl_graph_input(m->train, "clean", drl_graph_shape(m->train, drl_views_picture(m, 0)), false);
-    drl_tensor y = drl_decode(m, m->train, drl_views_code(m, 0), settings(m)->dae_decoder_width);
+    drl_tensor y = drl_reconstruction_decode(m, m->train, drl_views_code(m, 0), settings(m)->dae_decoder_width);
     drl_model_term(m, drl_op_squared_error(m->train, y, m->in[CLEAN]), 1);
     return DRL_OK;
 }
@@ -45,7 +50,7 @@ static void fill(void *model, size_t shard, size_t first, size_t n) {
 
 /* Of clean images. */
 static drl_tensor error(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t) {
-    drl_tensor y = drl_decode(m, g, drl_model_code(m, g, x, t), settings(m)->dae_decoder_width);
+    drl_tensor y = drl_reconstruction_decode(m, g, drl_model_code(m, g, x, t), settings(m)->dae_decoder_width);
     return drl_op_squared_error(g, y, x);
 }
 
@@ -57,6 +62,7 @@ const drl_method drl_method_dae = {.name = "dae",
                                    .title = "DAE",
                                    .options = options,
                                    .own_size = sizeof(dae_cfg),
+                                   .check = check,
                                    .build = build,
                                    .fill = fill,
                                    .encoder = drl_model_code,

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "baselines.h"
-#include "drl/score_matching.h"
 
 #define DDAE_OPTIONS(X)                                                                                                \
     X(SIZE, ddae, layer, "1", DRL_RANGE(0, 64), "block whose features are read: 0 the middle, 1 ... on the way up")
@@ -22,14 +21,6 @@ static drl_status check(const drl_model_cfg *cfg, drl_err *err) {
     if (layer(cfg) <= last) return DRL_OK;
     return drl_fail(err, DRL_ERR_CONFIG, "ddae.layer = %zu: this score network has blocks 0 (the middle) to %zu",
                     layer(cfg), last);
-}
-
-static drl_status build(drl_model *m, drl_err *err) {
-    return drl_score_matching_build(m, DRL_CODE_NONE, err);
-}
-
-static void fill(void *model, size_t shard, size_t first, size_t n) {
-    drl_score_matching_fill(model, shard, first, n, -1);
 }
 
 static drl_tensor encoder(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t) {
@@ -74,8 +65,6 @@ const drl_method drl_method_ddae = {.name = "ddae",
                                     .options = options,
                                     .own_size = sizeof(ddae_cfg),
                                     .check = check,
-                                    .build = build,
-                                    .fill = fill,
                                     .encoder = encoder,
                                     .trajectory = trajectory,
                                     .encode_fill = noise};

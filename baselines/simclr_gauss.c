@@ -14,9 +14,10 @@ static DRL_CONFIG_TABLE(options, gauss_cfg, GAUSS_OPTIONS)
     return drl_method_settings(&m->cfg, m->method);
 }
 
+/* Whatever else is configured, the noise is what makes the pictures of an image differ. */
 static void augment(drl_augment_cfg *to, const drl_model_cfg *cfg) {
-    to->augment_noise =
-        ((const gauss_cfg *)drl_method_settings(cfg, drl_method_find("simclr-gauss")))->simclr_gauss_noise;
+    const gauss_cfg *own = drl_method_settings(cfg, drl_method_find("simclr-gauss"));
+    to->augment_noise = own->simclr_gauss_noise;
 }
 
 static drl_status build(drl_model *m, drl_err *err) {
@@ -38,6 +39,7 @@ const drl_method drl_method_simclr_gauss = {.name = "simclr-gauss",
                                             .options = options,
                                             .own_size = sizeof(gauss_cfg),
                                             .augment = augment,
+                                            .check = drl_simclr_check,
                                             .build = build,
                                             .fill = drl_views_fill,
                                             .encoder = drl_model_code,

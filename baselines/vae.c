@@ -17,13 +17,19 @@ static const vae_cfg *settings(const drl_model *m) {
     return drl_method_settings(&m->cfg, m->method);
 }
 
+static drl_status check(const drl_model_cfg *cfg, drl_err *err) {
+    const vae_cfg *own = drl_method_settings(cfg, drl_method_find("vae"));
+    return drl_reconstruction_check(own->vae_decoder_width, "vae.decoder_width", err);
+}
+
 static drl_status build(drl_model *m, drl_err *err) {
     (void)err;
     drl_graph *g = m->train;
     drl_views_inputs(m);
     drl_tensor ml = drl_views_variational(m, 0);
     m->in[XI] = drl_graph_input(g, "xi", (drl_shape){1, 1, drl_graph_shape(g, ml).c / 2}, false);
-    drl_tensor y = drl_decode(m, g, drl_op_reparameterise(g, ml, m->in[XI]), settings(m)->vae_decoder_width);
+    drl_tensor y =
+        drl_reconstruction_decode(m, g, drl_op_reparameterise(g, ml, m->in[XI]), settings(m)->vae_decoder_width);
     drl_model_term(m, drl_op_squared_error(g, y, drl_views_picture(m, 0)), 1);
     drl_model_term(m, drl_op_kl(g, ml), settings(m)->vae_beta);
     return DRL_OK;
@@ -39,7 +45,7 @@ static void fill(void *model, size_t shard, size_t first, size_t n) {
 
 /* Of the mean. */
 static drl_tensor error(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t) {
-    drl_tensor y = drl_decode(m, g, drl_model_code_mean(m, g, x, t), settings(m)->vae_decoder_width);
+    drl_tensor y = drl_reconstruction_decode(m, g, drl_model_code_mean(m, g, x, t), settings(m)->vae_decoder_width);
     return drl_op_squared_error(g, y, x);
 }
 
@@ -51,6 +57,7 @@ const drl_method drl_method_vae = {.name = "vae",
                                    .title = "VAE",
                                    .options = options,
                                    .own_size = sizeof(vae_cfg),
+                                   .check = check,
                                    .build = build,
                                    .fill = fill,
                                    .encoder = drl_model_code_mean,

@@ -41,17 +41,12 @@ static drl_status measure(drl_model *m, drl_measure *out, size_t *n, drl_err *er
     return drl_simclr_measure(m, expanded, out, n, err);
 }
 
-static drl_status check(const drl_model_cfg *cfg, drl_err *err) {
-    if (cfg->train_batch > 1) return DRL_OK;
-    return drl_fail(err, DRL_ERR_CONFIG, "train.batch = 1: VICReg looks at variances over the batch");
-}
-
 const drl_method drl_method_vicreg = {.name = "vicreg",
                                       .title = "VICReg",
                                       .views = 2,
                                       .options = options,
                                       .own_size = sizeof(vicreg_cfg),
-                                      .check = check,
+                                      .check = drl_simclr_check,
                                       .augment = drl_simclr_augment,
                                       .build = build,
                                       .fill = drl_views_fill,

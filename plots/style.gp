@@ -4,7 +4,7 @@
 #   heading(format)          font of a figure's title (the two terminals count in pixels and in points)
 #   axes                     string to eval: axes at the left and below, with a light grid
 #   line styles 1 .. 6       curves: solid, with points (colours of Okabe and Ito, told apart by the colour-blind)
-#   line styles 11 .. 18     horizontal references: dashed, without points
+#   line styles 11 .. 22     horizontal references: dashed, without points
 #
 # Use: eval("set terminal ".terminal(format, 900, 360))
 set encoding utf8
@@ -28,6 +28,10 @@ set style line 15 lc rgb "#56b4e9" lw 1.6 dt (10,3,2,3,2,3)
 set style line 16 lc rgb "#8c564b" lw 1.6 dt (2,3)
 set style line 17 lc rgb "#7a5195" lw 1.6 dt (12,4)
 set style line 18 lc rgb "#009e73" lw 1.6 dt (4,2)
+set style line 19 lc rgb "#0072b2" lw 1.6 dt (2,4)
+set style line 20 lc rgb "#d55e00" lw 1.6 dt (8,2,2,2)
+set style line 21 lc rgb "#999933" lw 1.6 dt (5,5)
+set style line 22 lc rgb "#aa4499" lw 1.6 dt (1,2)
 set style fill transparent solid 0.18 noborder
 
 # grid, axes

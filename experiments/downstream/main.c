@@ -46,21 +46,20 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
 
 /* ---- Claims: the paper's sentences beside what was measured ------------------------------------------------------ */
 
-/* Mean accuracy at the interior times minus the mean at the two ends: 0 on average for a flat curve, whatever its
- * noise, which the largest of many times minus the largest of two is not. NaN with fewer than three times or a missing
- * row. */
-static double peak(const drl_evaluation *e, size_t method, drl_probe_kind probe, uint64_t seed) {
+/* Mean accuracy at the interior times minus that at one end, 0 the first and 1 the last: on average 0 for a flat curve,
+ * whatever its noise, which the largest of many times minus an end is not. NaN where a row is missing. */
+static double drop(const drl_evaluation *e, size_t method, drl_probe_kind probe, int end, uint64_t seed) {
     size_t n;
     const double *times = drl_eval_times(e, method, &n);
-    double ends = 0, interior = 0;
-    if (n < 3) return NAN;
-    for (size_t i = 0; i < n; i++)
-        *(i == 0 || i + 1 == n ? &ends : &interior) +=
-            100 * drl_eval_value(e, method, drl_probe_metric[probe], times[i], seed);
-    return interior / (double)(n - 2) - ends / 2;
+    double interior = 0;
+    for (size_t i = 1; i + 1 < n; i++)
+        interior += 100 * drl_eval_value(e, method, drl_probe_metric[probe], times[i], seed);
+    return interior / (double)(n - 2) -
+           100 * drl_eval_value(e, method, drl_probe_metric[probe], times[end ? n - 1 : 0], seed);
 }
 
-/* `better` minus `worse`, each at the t that its validation accuracy chooses; without `worse` the peak of `better`. */
+/* `better` minus `worse`, each at the t that its validation accuracy chooses; without `worse` the smaller of the drops
+ * of `better` toward the two ends, which both have to be there. */
 typedef struct claim {
     const char *id, *better, *worse, *statement;
 } claim;
@@ -80,25 +79,52 @@ static const claim claims[] = {
     {"R1.drl.pixels", "drl", "pixels", "DRL beats the raw pixels (own bound)"},
 };
 
-static drl_stats effect_of(const drl_evaluation *e, const claim *c, drl_probe_kind probe) {
+/* Over the seeds; of a peak, toward one end. */
+static drl_stats one_effect(const drl_evaluation *e, const claim *c, drl_probe_kind probe, int end) {
     double effects[DRL_EVAL_SEEDS];
     size_t n = 0, better = (size_t)drl_eval_find(e, c->better);
     for (uint64_t seed = 1; seed <= e->settings->eval.eval_seeds; seed++) {
         double effect = c->worse ? drl_eval_best(e, better, probe, seed) -
                                        drl_eval_best(e, (size_t)drl_eval_find(e, c->worse), probe, seed)
-                                 : peak(e, better, probe, seed);
+                                 : drop(e, better, probe, end, seed);
         if (isfinite(effect)) effects[n++] = effect;
     }
     return n ? drl_stats_of(effects, n) : (drl_stats){0};
 }
 
+/* Of two drops the one whose interval reaches lower: it decides whether both lie above 0. */
+static drl_stats effect_of(const drl_evaluation *e, const claim *c, drl_probe_kind probe) {
+    drl_stats first = one_effect(e, c, probe, 0), last = one_effect(e, c, probe, 1);
+    return first.mean - first.half95 <= last.mean - last.half95 ? first : last;
+}
+
+/* Whether the evaluation holds what a claim is about. */
+static bool is_measured(const drl_evaluation *e, const claim *c) {
+    int better = drl_eval_find(e, c->better);
+    size_t n = 0;
+    if (better >= 0) drl_eval_times(e, (size_t)better, &n);
+    return better >= 0 && (c->worse ? drl_eval_find(e, c->worse) >= 0 : n >= 3);
+}
+
+/* Adds the runs of a method to a text. */
+static void list_runs(char *text, size_t size, const drl_evaluation *e, const char *method) {
+    size_t seeds = e->settings->eval.eval_seeds, first = (size_t)drl_eval_find(e, method) * seeds;
+    for (size_t i = 0; i < seeds; i++) {
+        size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s%lld", used ? " " : "", (long long)e->runs[first + i]);
+    }
+}
+
 static drl_status judge(const drl_evaluation *e, const claim *c, drl_probe_kind probe, drl_table *table, drl_err *err) {
-    char text[48];
+    char text[48], runs[2 * DRL_EVAL_SEEDS * 21] = "";
     drl_stats effect = effect_of(e, c, probe);
     const char *verdict = drl_verdict(effect, e->scale);
     drl_eval_cell(text, sizeof text, effect);
     const char *cells[] = {c->id, c->statement, text, verdict};
-    const drl_claim row = {c->id, e->dataset, e->scale, c->statement, drl_verdict_rule, effect, verdict};
+    const drl_claim row = {c->id,  e->dataset, e->scale, drl_probe_title[probe], runs, c->statement, drl_verdict_rule,
+                           effect, verdict};
+    list_runs(runs, sizeof runs, e, c->better);
+    if (c->worse) list_runs(runs, sizeof runs, e, c->worse);
     drl_status st = drl_table_add(table, cells, err);
     return st == DRL_OK ? drl_store_claim(e->store, &row, err) : st;
 }
@@ -107,19 +133,21 @@ static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
     static const char *const head[] = {"id", "statement", "effect measured (points)", "verdict"};
     drl_probe_kind probe = drl_eval_first_probe(e->settings);
     drl_table *table;
-    char stem[DRL_PATH_MAX], path[DRL_PATH_MAX + 16], note[600];
+    char stem[DRL_PATH_MAX], path[DRL_PATH_MAX + 16], note[600], title[1100];
+    snprintf(title, sizeof title, "R1: claims, %s, %s scale, %zu seed(s)", e->dataset, e->scale,
+             e->settings->eval.eval_seeds);
     drl_status st = drl_eval_stem(stem, e, "tables", err);
-    if (st == DRL_OK) st = drl_table_new(&table, "R1: claims", 4, head, err);
+    if (st == DRL_OK) st = drl_table_new(&table, title, 4, head, err);
     if (st != DRL_OK) return st;
     for (size_t i = 0; st == DRL_OK && i < sizeof claims / sizeof *claims; i++) {
-        bool measured =
-            drl_eval_find(e, claims[i].better) >= 0 && (!claims[i].worse || drl_eval_find(e, claims[i].worse) >= 0);
-        if (measured) st = judge(e, &claims[i], probe, table, err);
+        if (is_measured(e, &claims[i])) st = judge(e, &claims[i], probe, table, err);
     }
-    snprintf(note, sizeof note,
-             "Effect, by the %s, seed by seed: mean over interior times minus mean of the two ends (R1.peak); else the "
-             "first accuracy minus the second, each at the t that is best on validation. Rule: %s.",
-             drl_probe_title[probe], drl_verdict_rule);
+    snprintf(
+        note, sizeof note,
+        "Effect, by the %s, seed by seed: mean over the interior times minus the accuracy at an end, the smaller of "
+        "the two drops (R1.peak); else the first accuracy minus the second, each at the t that is best on "
+        "validation. Rule: %s.",
+        drl_probe_title[probe], drl_verdict_rule);
     if (st == DRL_OK) st = drl_table_note(table, note, err);
     snprintf(path, sizeof path, "%s-claims", stem);
     if (st == DRL_OK) st = drl_table_write(table, path, err);
@@ -188,6 +216,6 @@ int main(int argc, char **argv) {
         .summary = "Accuracy of probes on frozen codes against the encoder's time t, and baselines (R1).",
         .config_dir = DRL_SOURCE_DIR "/experiments/downstream",
         .report = report};
-    baselines_add();
+    drl_baselines_add();
     return drl_eval_main(&program, argc, argv);
 }

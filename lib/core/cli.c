@@ -54,7 +54,8 @@ static drl_status parse_eval(drl_cli *cli, drl_flag_word *w, int *i, int argc, c
     const size_t room = sizeof cli->eval_sets / sizeof *cli->eval_sets;
     drl_status st = drl_flag_value(w, i, argc, argv, "VALUE", err);
     if (st != DRL_OK) return st;
-    if (cli->n_eval_sets == room) return drl_fail(err, DRL_ERR_CONFIG, "more than %zu times --%s", room, w->name);
+    if (cli->n_eval_sets == room)
+        return drl_fail(err, DRL_ERR_CONFIG, "--%s: more than %zu flags for keys of [eval]: use --set", w->name, room);
     char *text = cli->eval_sets[cli->n_eval_sets++];
     int n = snprintf(text, sizeof *cli->eval_sets, "eval.%s=%s", w->name, w->value);
     if (n < 0 || (size_t)n >= sizeof *cli->eval_sets)
@@ -132,7 +133,7 @@ static void print_help(const drl_cli *cli) {
         char left[64];
         if (strcmp(o->section, "eval") != 0 || is_flag(o->key)) continue;
         snprintf(left, sizeof left, "--%s VALUE", o->key);
-        printf("  %-34s the key eval.%s, below\n", left, o->key);
+        printf("  %-34s %s: the key eval.%s\n", left, o->help, o->key);
     }
     printf("  %-34s %s\n  %-34s %s\n", "--help", "print this", "--version", "print the version");
     if (cli->n_options == 0) return;

@@ -71,9 +71,9 @@ static drl_status equal_time(drl_eval *e, size_t reference, size_t method, drl_e
     drl_status st = drl_eval_identify(&text, hash, e, reference, err);
     drl_free(text);
     if (st != DRL_OK) return st;
-    snprintf(metric, sizeof metric, "steps_as_long_as_%s_%.12s", e->methods[reference]->name, hash);
+    snprintf(metric, sizeof metric, "steps_as_long_as_%.24s_%.12s", e->methods[reference]->name, hash);
     st = drl_eval_open_run(e, "budget", method, 1, &id, err);
-    if (st == DRL_OK) st = drl_store_get(e->store, id, metric, NAN, &found, &value, NULL, 0, err);
+    if (st == DRL_OK && e->cli.resume) st = drl_store_get(e->store, id, metric, NAN, &found, &value, NULL, 0, err);
     if (st == DRL_OK && !found && (st = compare_steps(&ratio, e, reference, method, err)) == DRL_OK) {
         value = fmax(1, round((double)e->steps[reference] * ratio / 10) * 10);
         st = drl_store_put(e->store, id, metric, NAN, value, "measured in turn", err);
@@ -91,7 +91,7 @@ drl_status drl_eval_budget(drl_eval *e, drl_err *err) {
     drl_status st = DRL_OK;
     if (e->s.eval.eval_budget != DRL_BUDGET_TIME) return DRL_OK;
     for (size_t i = 0; i < e->n_methods && st == DRL_OK; i++) {
-        if (!e->methods[i]->build) continue;
+        if (!drl_method_trainer(e->methods[i])->build) continue;
         if (reference == e->n_methods)
             reference = i;
         else
@@ -123,7 +123,8 @@ static drl_status time_mlp(double *seconds, drl_eval *e, size_t d, drl_err *err)
         drl_mlp_job job = {.train = codes, .val = few, .seed = 1};
         double start = drl_now();
         st = drl_probe_mlp(&fit, &result, &job, 1, &one, e->team, err);
-        double epochs = (double)(full.epochs * full.rates) / (double)drl_threads_count(e->team);
+        size_t threads = drl_threads_count(e->team); /* of which a job uses one a rate, at most */
+        double epochs = (double)(full.epochs * full.rates) / (double)(threads < full.rates ? threads : full.rates);
         *seconds = (drl_now() - start) * epochs * 0.9 * (double)e->data->split[DRL_SPLIT_TRAIN].n / ROWS;
     }
     drl_classifier_free(fit);
@@ -172,7 +173,8 @@ drl_status drl_eval_dry_run(drl_eval *e, drl_err *err) {
     cost all = {0};
     size_t models = 0;
     char text[4][32];
-    for (size_t i = 0; i < e->n_methods; i++) models += e->methods[i]->build ? e->s.eval.eval_seeds : 0;
+    for (size_t i = 0; i < e->n_methods; i++)
+        models += drl_method_trainer(e->methods[i])->build ? e->s.eval.eval_seeds : 0;
     printf("%s on %s, scale %s: plan\n  models to train: %zu (%zu methods, %zu seeds)\n", e->program->name,
            e->data->name, drl_scale_name(e->cli.scale), models, e->n_methods, e->s.eval.eval_seeds);
     for (size_t i = 0; i < e->n_methods; i++) {

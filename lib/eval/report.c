@@ -42,16 +42,20 @@ drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *er
     drl_status st = drl_table_note(table, line, err);
     snprintf(line, sizeof line,
              "Encoder WideResNet-%zu-%g, %s process, %s codes, Adam of rate %g with %zu steps of warm-up, %zu images a "
-             "step. Budget: %s (%zu steps).",
+             "step. Budget: %s (%zu steps%s).",
              m->model_encoder_depth, m->model_encoder_width, sdes[m->diffusion_sde],
              m->model_code == DRL_CODE_TIME ? "time-conditioned" : "static", m->train_rate, m->train_warmup,
-             m->train_batch, budgets[v->eval_budget], m->train_steps);
+             m->train_batch, budgets[v->eval_budget], m->train_steps,
+             v->eval_budget == DRL_BUDGET_TIME ? " of the first" : "");
     if (st == DRL_OK) st = drl_table_note(table, line, err);
+    char neighbours[48];
+    snprintf(neighbours, sizeof neighbours, "k = %zu, cosine", v->probe_neighbours);
     snprintf(
         line, sizeof line,
-        "MLP probe: %s. Linear probe: logistic regression to convergence. k-NN: k = %zu, cosine. Codes %sstandardised "
-        "for MLP and linear. A tenth of the training images is the validation part.",
-        protocols[v->probe_mlp], v->probe_neighbours, v->probe_standardise ? "" : "not ");
+        "MLP probe: %s. Linear probe: %s. k-NN: %s. Codes %sstandardised for MLP and linear. A tenth of the training "
+        "images is the validation part.",
+        protocols[v->probe_mlp], v->probe_linear ? "logistic regression to convergence" : "none",
+        v->probe_neighbours ? neighbours : "none", v->probe_standardise ? "" : "not ");
     return st == DRL_OK ? drl_table_note(table, line, err) : st;
 }
 

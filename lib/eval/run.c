@@ -40,7 +40,8 @@ drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, size
     if (st == DRL_OK) {
         size_t room = strlen(*text) + 256;
         if ((st = drl_alloc(&all, room, 1, "configuration", err)) == DRL_OK) {
-            snprintf(all, room, "%s\nmethod %s\ndata %s\n", *text, e->methods[method]->name, e->data->sha256);
+            snprintf(all, room, "drl model %d, probes %d\n%s\nmethod %s\ndata %s\nprecision %s\n", DRL_MODEL_VERSION,
+                     DRL_PROBE_VERSION, *text, e->methods[method]->name, e->data->sha256, DRL_REAL_NAME);
             drl_sha256(hash, all, strlen(all));
             drl_free(all);
         }
@@ -62,7 +63,8 @@ drl_status drl_eval_open_run(drl_eval *e, const char *experiment, size_t method,
                              .config = text,
                              .config_hash = hash,
                              .dataset_sha256 = e->data->sha256,
-                             .seed = seed};
+                             .seed = seed,
+                             .anew = !e->cli.resume};
         st = drl_store_run(e->store, id, &info, err);
     }
     drl_free(text);
@@ -88,9 +90,14 @@ static drl_status measure(drl_eval *e, drl_model *m, int64_t id, const char *pre
 
 static drl_status measure_untrained(drl_eval *e, const drl_settings *s, int64_t id, uint64_t seed, drl_err *err) {
     drl_model *m;
-    drl_status st = drl_model_open(&m, &s->model, e->data, seed, e->team, err);
+    bool found = false;
+    double value;
+    drl_status st = DRL_OK;
+    if (e->cli.resume) st = drl_store_get(e->store, id, "initial_measured", NAN, &found, &value, NULL, 0, err);
+    if (st != DRL_OK || found) return st;
+    st = drl_model_open(&m, &s->model, e->data, seed, e->team, err);
     if (st == DRL_OK) st = measure(e, m, id, "initial_", "initial_measured", err);
-    if (st == DRL_OK) drl_model_close(m);
+    drl_model_close(m);
     return st;
 }
 

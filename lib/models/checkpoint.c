@@ -111,7 +111,7 @@ static drl_status write_json(const drl_model *m, const char *dir, const char *co
     cJSON *o = cJSON_CreateObject(), *origin = provenance ? cJSON_Parse(provenance) : NULL;
     snprintf(step, sizeof step, "%llu", (unsigned long long)m->optim.step);
     cJSON_AddStringToObject(o, "key", m->key);
-    cJSON_AddStringToObject(o, "method", m->method->name);
+    cJSON_AddStringToObject(o, "method", m->trainer->name);
     cJSON_AddStringToObject(o, "dataset", m->data->name);
     cJSON_AddStringToObject(o, "dataset_sha256", m->data->sha256);
     cJSON_AddNumberToObject(o, "seed", (double)m->seed);
@@ -134,9 +134,7 @@ drl_status drl_checkpoint_write(const drl_model *m, const char *dir, const char 
     const char *kernels = NULL;
     drl_real *copy = NULL;
     drl_st_writer *w = NULL;
-    size_t n_options;
-    const drl_option *options = drl_model_options(&n_options);
-    drl_status st = drl_config_text(&config, &m->cfg, options, n_options, err);
+    drl_status st = drl_model_text(&config, m, err);
     if (st == DRL_OK) st = drl_alloc(&copy, 4 * m->params.n_value + m->params.n_state, sizeof *copy, "checkpoint", err);
     if (st == DRL_OK) st = drl_conv_describe(&kernels, err);
     if (st == DRL_OK) st = drl_st_writer_new(&w, err);

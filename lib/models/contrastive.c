@@ -10,11 +10,18 @@
 
 void drl_simclr_augment(drl_augment_cfg *augment, const drl_model_cfg *cfg) {
     (void)cfg;
+    if (drl_augment_active(augment)) return;
     augment->augment_flip = true;
     augment->augment_resized_crop = 0.08;
     augment->augment_jitter = 1;
     augment->augment_grey = 0.2;
     augment->augment_blur = 0.5;
+}
+
+drl_status drl_simclr_check(const drl_model_cfg *cfg, drl_err *err) {
+    if (cfg->train_batch > 1) return DRL_OK;
+    return drl_fail(err, DRL_ERR_CONFIG, "train.batch = 1: %s compares the images of a batch with each other",
+                    cfg->model_method);
 }
 
 static drl_tensor head(drl_graph *g, drl_tensor z, size_t projection) {

@@ -34,7 +34,8 @@ const char *drl_method_names(void) {
     static char text[METHODS_MAX * 24];
     text[0] = '\0';
     for (size_t i = 0; i < n_methods; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? ", " : "", methods[i]->name);
+        if (methods[i]->encoder)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", text[0] ? ", " : "", methods[i]->name);
     return text;
 }
 
@@ -45,6 +46,10 @@ size_t drl_method_offset(const drl_method *method) {
         at += (methods[i]->own_size + sizeof(double) - 1) / sizeof(double) * sizeof(double);
     }
     return at;
+}
+
+const drl_method *drl_method_trainer(const drl_method *method) {
+    return method->trained_as ? drl_method_find(method->trained_as) : method;
 }
 
 const void *drl_method_settings(const drl_model_cfg *cfg, const drl_method *method) {
@@ -89,6 +94,7 @@ bool drl_method_depends(const drl_method *method, const drl_option *option) {
     if (strcmp(section, "data") == 0) return true;
     if (strcmp(section, "model") == 0) return method->diffusion || !of_diffusion(option->key);
     if (strcmp(section, "diffusion") == 0) return method->diffusion;
-    if (strcmp(section, "train") == 0 || strcmp(section, "augment") == 0) return method->build != NULL;
+    if (strcmp(section, "train") == 0 || strcmp(section, "augment") == 0)
+        return drl_method_trainer(method)->build != NULL;
     return owns(method, section);
 }

@@ -12,31 +12,40 @@
 
 #define ENCODE_BATCH 256
 
-/* SHA-256 over the settings that determine the model, the data, the seed and the precision. A read-out of another
- * method's model has that model's key. */
-static drl_status find_key(drl_model *m, drl_err *err) {
+drl_status drl_model_text(char **text, const drl_model *m, drl_err *err) {
     drl_option *used;
+    drl_model_cfg *cfg = NULL;
     size_t n, kept = 0;
     const drl_option *options = drl_model_options(&n);
-    const char *name = m->method->trained_as ? m->method->trained_as : m->method->name;
-    drl_status st = drl_alloc(&used, n, sizeof *used, "model key", err);
+    *text = NULL;
+    drl_status st = drl_alloc(&used, n, sizeof *used, "model's settings", err);
+    if (st == DRL_OK) st = drl_alloc(&cfg, 1, sizeof *cfg, "model's settings", err);
+    if (st == DRL_OK) {
+        for (size_t i = 0; i < n; i++)
+            if (drl_method_depends(m->trainer, &options[i])) used[kept++] = options[i];
+        *cfg = m->cfg;
+        snprintf(cfg->model_method, sizeof cfg->model_method, "%s", m->trainer->name);
+        st = drl_config_text(text, cfg, used, kept, err);
+    }
+    drl_free(cfg);
+    drl_free(used);
+    return st;
+}
+
+/* SHA-256 over the settings that determine the model, the data, the seed and the precision. Whoever changes what the
+ * same settings train raises DRL_MODEL_VERSION, or the number of the pictures where only augmented ones change. */
+static drl_status find_key(drl_model *m, drl_err *err) {
+    char *text, *all;
+    drl_status st = drl_model_text(&text, m, err);
     if (st != DRL_OK) return st;
-    for (size_t i = 0; i < n; i++)
-        if (drl_method_depends(drl_method_find(name), &options[i])) used[kept++] = options[i];
-    char *text = NULL, *all;
-    drl_model_cfg cfg = m->cfg;
-    snprintf(cfg.model_method, sizeof cfg.model_method, "%s", name);
-    if ((st = drl_config_text(&text, &cfg, used, kept, err)) == DRL_OK) {
-        size_t room = strlen(text) + 256;
-        if ((st = drl_alloc(&all, room, 1, "model key", err)) == DRL_OK) {
-            snprintf(all, room, "drl model 2\n%s\ndata %s\nseed %llu\nprecision %s\n", text, m->data->sha256,
-                     (unsigned long long)m->seed, DRL_REAL_NAME);
-            drl_sha256(m->key, all, strlen(all));
-            drl_free(all);
-        }
+    size_t room = strlen(text) + 256;
+    if ((st = drl_alloc(&all, room, 1, "model key", err)) == DRL_OK) {
+        snprintf(all, room, "drl model %d\n%s%s\ndata %s\nseed %llu\nprecision %s\n", DRL_MODEL_VERSION,
+                 m->feed ? "pictures 2\n" : "", text, m->data->sha256, (unsigned long long)m->seed, DRL_REAL_NAME);
+        drl_sha256(m->key, all, strlen(all));
+        drl_free(all);
     }
     drl_free(text);
-    drl_free(used);
     return st;
 }
 
@@ -52,9 +61,9 @@ static drl_status build_graphs(drl_model *m, drl_err *err) {
         .batch = c->train_batch, .shard = shard_of(c), .training = true, .backward = true, .seed = m->seed};
     drl_graph_cfg encode = {.batch = ENCODE_BATCH, .shard = DRL_ENCODE_SHARD};
     drl_status st = DRL_OK;
-    if (m->method->build) {
+    if (m->trainer->build) {
         st = drl_graph_new(&m->train, &train, &m->params, err);
-        if (st == DRL_OK) st = m->method->build(m, err);
+        if (st == DRL_OK) st = m->trainer->build(m, err);
     }
     if (st == DRL_OK && m->method->encoder) {
         const drl_images *im = &m->data->split[DRL_SPLIT_TRAIN];
@@ -77,13 +86,7 @@ void drl_model_term(drl_model *m, drl_tensor t, double weight) {
     drl_graph_root(m->train, t, weight);
 }
 
-drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
-    const char *kernels;
-    drl_status st = drl_conv_describe(&kernels, err);
-    if (st != DRL_OK) return st;
-    if (!drl_method_find(c->model_method))
-        return drl_fail(err, DRL_ERR_CONFIG, "model.method = %s: unknown; the methods are: %s", c->model_method,
-                        drl_method_names());
+static drl_status check_score_net(const drl_model_cfg *c, drl_err *err) {
     for (size_t i = 0; i < c->model_score_mult.n; i++)
         if (c->model_score_mult.v[i] != floor(c->model_score_mult.v[i]))
             return drl_fail(err, DRL_ERR_CONFIG, "model.score_mult: %g is not a whole number",
@@ -98,6 +101,18 @@ drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
         return drl_fail(err, DRL_ERR_CONFIG,
                         "data.size = %zu: want a multiple of %zu, for the %zu levels of model.score_mult", c->data_size,
                         (size_t)1 << (levels - 1), levels);
+    return DRL_OK;
+}
+
+drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
+    const char *kernels;
+    drl_status st = drl_conv_describe(&kernels, err);
+    if (st != DRL_OK) return st;
+    if (!drl_method_find(c->model_method))
+        return drl_fail(err, DRL_ERR_CONFIG, "model.method = %s: unknown; the methods are: %s", c->model_method,
+                        drl_method_names());
+    const drl_method *method = drl_method_find(c->model_method);
+    if (method->diffusion && (st = check_score_net(c, err)) != DRL_OK) return st;
     if (c->model_encoder_depth % 6 != 4)
         return drl_fail(err, DRL_ERR_CONFIG, "model.encoder_depth = %zu: want 6 n + 4, such as 10, 16, 22, 28",
                         c->model_encoder_depth);
@@ -108,7 +123,6 @@ drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
     if (widths[0] == 0)
         return drl_fail(err, DRL_ERR_CONFIG, "model.encoder_width = %g: leaves no channels; want 0, or at least 0.0625",
                         c->model_encoder_width);
-    const drl_method *method = drl_method_find(c->model_method);
     return method->check ? method->check(c, err) : DRL_OK;
 }
 
@@ -116,14 +130,14 @@ static drl_status open_feed(drl_model *m, drl_err *err) {
 #define COPY(kind, section, key, ...) .section##_##key = m->cfg.section##_##key,
     m->augment = (drl_augment_cfg){DRL_AUGMENT_OPTIONS(COPY)};
 #undef COPY
-    if (!drl_augment_active(&m->augment) && m->method->augment) m->method->augment(&m->augment, &m->cfg);
+    if (m->trainer->augment) m->trainer->augment(&m->augment, &m->cfg);
     drl_feed_cfg fc = {.data = m->data,
                        .part = m->part,
                        .n = m->order.n,
                        .augment = m->augment,
                        .seed = m->seed,
                        .batch = m->cfg.train_batch,
-                       .views = m->method->views ? m->method->views : 1,
+                       .views = m->trainer->views ? m->trainer->views : 1,
                        .threads = 1};
     return drl_augment_active(&m->augment) ? drl_feed_open(&m->feed, &fc, err) : DRL_OK;
 }
@@ -131,7 +145,7 @@ static drl_status open_feed(drl_model *m, drl_err *err) {
 /* The order of the images; a method that sees labels keeps away from the probes' validation part. */
 static drl_status open_order(drl_model *m, drl_err *err) {
     size_t n = m->data->split[DRL_SPLIT_TRAIN].n;
-    if (m->method->labels) {
+    if (m->trainer->labels) {
         drl_status st = drl_alloc(&m->part, n, sizeof *m->part, "training part", err);
         if (st != DRL_OK) return st;
         drl_split_validation(m->part, n, m->seed);
@@ -152,7 +166,7 @@ void drl_model_images(const drl_model *m, drl_real *x, size_t view, size_t first
 }
 
 void drl_model_labels(const drl_model *m, drl_real *x, size_t first, size_t n) {
-    assert(m->method->labels);
+    assert(m->trainer->labels);
     for (size_t i = 0; i < n; i++) x[i] = (drl_real)m->data->split[DRL_SPLIT_TRAIN].labels[m->index[first + i]];
 }
 
@@ -179,6 +193,7 @@ drl_status drl_model_open(drl_model **out, const drl_model_cfg *cfg, const drl_d
     if (st != DRL_OK) return st;
     m->cfg = *cfg;
     m->method = drl_method_find(cfg->model_method);
+    m->trainer = drl_method_trainer(m->method);
     m->data = data;
     m->team = team;
     m->seed = seed;
@@ -187,7 +202,7 @@ drl_status drl_model_open(drl_model **out, const drl_model_cfg *cfg, const drl_d
         (drl_t_density){(drl_t_density_kind)cfg->diffusion_t_density, cfg->diffusion_t_mean, cfg->diffusion_t_std};
     if ((st = build_graphs(m, err)) != DRL_OK) goto failed;
     drl_params_init(&m->params, seed);
-    if (m->method->begin) m->method->begin(m);
+    if (m->trainer->begin) m->trainer->begin(m);
     if (m->train) st = open_training(m, err);
     if (st == DRL_OK) st = find_key(m, err);
     if (st != DRL_OK) goto failed;

@@ -5,7 +5,12 @@
 
 #define IMAGES 2000 /* that a measurement takes at most */
 
-drl_tensor drl_decode(const drl_model *m, drl_graph *g, drl_tensor z, size_t width) {
+drl_status drl_reconstruction_check(size_t width, const char *key, drl_err *err) {
+    if (width % 4 == 0) return DRL_OK;
+    return drl_fail(err, DRL_ERR_CONFIG, "%s = %zu: want a multiple of 4, for the group norms", key, width);
+}
+
+drl_tensor drl_reconstruction_decode(const drl_model *m, drl_graph *g, drl_tensor z, size_t width) {
     const drl_images *im = &m->data->split[DRL_SPLIT_TRAIN];
     const drl_decoder_cfg cfg = {.size = im->h, .channels = im->c, .width = width};
     return drl_decoder(g, z, &cfg);

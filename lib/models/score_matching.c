@@ -4,32 +4,32 @@
 /* The inputs of the training graph, in m->in. Not every method has all: -1 where there is none. */
 enum { X0, T, T_CODE, X_T, NOISE, STD, FACTOR, WEIGHT, XI, PARTNER, INPUTS };
 
-static void add_inputs(drl_model *m, drl_code_kind kind) {
+static void add_inputs(drl_model *m, drl_encoder_kind kind) {
     static const char *const names[INPUTS] = {"x0",  "t",      "t_code", "x_t", "noise",
                                               "std", "factor", "weight", "xi",  "partner"};
     const drl_images *im = &m->data->split[DRL_SPLIT_TRAIN];
     const drl_shape image = {im->h, im->w, im->c}, scalar = {1, 1, 1};
     for (int i = 0; i < INPUTS; i++) {
         bool is_image = i == X0 || i == X_T || i == NOISE || i == PARTNER;
-        bool used = i == X0 || i == T_CODE ? kind != DRL_CODE_NONE
+        bool used = i == X0 || i == T_CODE ? kind != DRL_ENCODER_NONE
                     : i == XI              ? false /* once the size of the code is known */
-                    : i == PARTNER         ? kind != DRL_CODE_NONE && m->cfg.diffusion_mixup
+                    : i == PARTNER         ? kind != DRL_ENCODER_NONE && m->cfg.diffusion_mixup
                                            : true;
         m->in[i] = used ? drl_graph_input(m->train, names[i], is_image ? image : scalar, false) : -1;
     }
 }
 
-drl_status drl_score_matching_build(drl_model *m, drl_code_kind kind, drl_err *err) {
+drl_status drl_score_matching_build(drl_model *m, drl_encoder_kind kind, drl_err *err) {
     (void)err; /* graphs keep their own first error; planning reports it */
     drl_graph *g = m->train;
     drl_score_cfg sc;
     drl_model_score_cfg(&m->cfg, &m->sde, &sc);
     add_inputs(m, kind);
     drl_tensor z = -1, penalty = -1;
-    if (kind == DRL_CODE_PLAIN) {
+    if (kind == DRL_ENCODER_PLAIN) {
         z = drl_model_code(m, g, m->in[X0], m->in[T_CODE]);
         penalty = drl_op_l1(g, z);
-    } else if (kind == DRL_CODE_VARIATIONAL) {
+    } else if (kind == DRL_ENCODER_VARIATIONAL) {
         drl_tensor ml = drl_model_variational(m, g, m->in[X0], m->in[T_CODE]); /* [mean | log variance] */
         m->in[XI] = drl_graph_input(g, "xi", (drl_shape){1, 1, drl_graph_shape(g, ml).c / 2}, false);
         z = drl_op_reparameterise(g, ml, m->in[XI]);
@@ -38,7 +38,7 @@ drl_status drl_score_matching_build(drl_model *m, drl_code_kind kind, drl_err *e
     drl_tensor raw = drl_score_net(g, m->in[X_T], m->in[T], z, &sc);
     drl_tensor score = drl_op_scale_images(g, raw, m->in[FACTOR]);
     drl_model_term(m, drl_op_dsm_loss(g, score, m->in[NOISE], m->in[STD], m->in[WEIGHT]), 1);
-    if (kind != DRL_CODE_NONE) drl_model_term(m, penalty, m->cfg.diffusion_gamma);
+    if (kind != DRL_ENCODER_NONE) drl_model_term(m, penalty, m->cfg.diffusion_gamma);
     return DRL_OK;
 }
 
@@ -98,15 +98,15 @@ bool drl_code_has_time(const drl_model_cfg *cfg) {
 /* ---- The methods ------------------------------------------------------------------------------------------------- */
 
 static drl_status build_drl(drl_model *m, drl_err *err) {
-    return drl_score_matching_build(m, DRL_CODE_PLAIN, err);
+    return drl_score_matching_build(m, DRL_ENCODER_PLAIN, err);
 }
 
 static drl_status build_vdrl(drl_model *m, drl_err *err) {
-    return drl_score_matching_build(m, DRL_CODE_VARIATIONAL, err);
+    return drl_score_matching_build(m, DRL_ENCODER_VARIATIONAL, err);
 }
 
 static drl_status build_dsm(drl_model *m, drl_err *err) {
-    return drl_score_matching_build(m, DRL_CODE_NONE, err);
+    return drl_score_matching_build(m, DRL_ENCODER_NONE, err);
 }
 
 static void fill(void *model, size_t shard, size_t first, size_t n) {

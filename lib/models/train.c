@@ -37,14 +37,14 @@ static drl_status not_finite(const drl_model *m, double loss, drl_err *err) {
 drl_status drl_model_step(drl_model *m, double *loss, drl_err *err) {
     drl_status st = m->feed ? drl_feed_take(&m->pictures, m->feed, m->optim.step, err) : DRL_OK;
     if (st != DRL_OK) return st;
-    if (!m->feed || m->method->labels) drl_order_batch(&m->order, m->optim.step, m->cfg.train_batch, m->index);
-    drl_graph_run(m->train, m->cfg.train_batch, (uint32_t)m->optim.step, m->method->fill, m, true);
+    if (!m->feed || m->trainer->labels) drl_order_batch(&m->order, m->optim.step, m->cfg.train_batch, m->index);
+    drl_graph_run(m->train, m->cfg.train_batch, (uint32_t)m->optim.step, m->trainer->fill, m, true);
     double norm2 = drl_graph_collect(m->train, m->gradient);
     *loss = 0;
     for (size_t i = 0; i < m->terms; i++) *loss += m->term_weight[i] * drl_graph_mean(m->train, m->term[i]);
     if (!isfinite(*loss) || !isfinite(norm2)) return not_finite(m, *loss, err);
     drl_optim_step(&m->optim, m->params.value, m->gradient, norm2, m->team);
-    if (m->method->after_step) m->method->after_step(m);
+    if (m->trainer->after_step) m->trainer->after_step(m);
 
     m->history_sum += *loss;
     if (m->optim.step % DRL_HISTORY_STEPS == 0 && m->optim.step <= m->cfg.train_steps) {
@@ -114,8 +114,7 @@ drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_d
     if (st != DRL_OK) return st;
     char dir[4096], dataset[DRL_DATASET_SHORT_MAX];
     drl_dataset_short_name(dataset, data->name);
-    snprintf(dir, sizeof dir, "%s/models/%s-%s-%.12s", out,
-             (*m)->method->trained_as ? (*m)->method->trained_as : (*m)->method->name, dataset, (*m)->key);
+    snprintf(dir, sizeof dir, "%s/models/%s-%s-%.12s", out, (*m)->trainer->name, dataset, (*m)->key);
     run->dir = dir;
     st = drl_model_train(*m, run, err);
     run->dir = NULL;

@@ -9,7 +9,7 @@
 enum { TIME, PICTURE }; /* places in m->in; pictures follow each other */
 
 static size_t views_of(const drl_model *m) {
-    return m->method->views ? m->method->views : 1;
+    return m->trainer->views ? m->trainer->views : 1;
 }
 
 void drl_views_inputs(drl_model *m) {

@@ -282,6 +282,33 @@ static drl_status plan_memory(drl_graph *g, drl_err *err) {
     return st;
 }
 
+/* Drops the nodes of a forward-only graph that no output or root needs: features of an inner layer are read without
+ * computing the layers behind it. Nodes in training mode stay, as they write running statistics; so do all where
+ * nothing is an output. */
+static drl_status drop_unread(drl_graph *g, drl_err *err) {
+    if (g->cfg.backward || g->cfg.keep || g->cfg.training) return DRL_OK;
+    bool *wanted, any = false;
+    int *moved;
+    size_t n = 0;
+    drl_status st = drl_alloc(&wanted, g->n_tensors, sizeof *wanted, "graph", err);
+    if (st != DRL_OK) return st;
+    if ((st = drl_alloc(&moved, g->n_nodes, sizeof *moved, "graph", err)) != DRL_OK) goto done;
+    for (size_t t = 0; t < g->n_tensors; t++) any |= wanted[t] = g->tensors[t].output || g->tensors[t].root;
+    for (size_t i = g->n_nodes; i-- > 0;)
+        for (int k = 0; k < g->nodes[i].n_in && wanted[g->nodes[i].out]; k++) wanted[g->nodes[i].in[k]] = true;
+    for (size_t i = 0; any && i < g->n_nodes; i++) {
+        moved[i] = wanted[g->nodes[i].out] ? (int)n : -1;
+        if (moved[i] >= 0) g->nodes[n++] = g->nodes[i];
+    }
+    for (size_t t = 0; any && t < g->n_tensors; t++)
+        if (g->tensors[t].producer >= 0) g->tensors[t].producer = moved[g->tensors[t].producer];
+    if (any) g->n_nodes = n;
+    drl_free(moved);
+done:
+    drl_free(wanted);
+    return st;
+}
+
 drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err) {
     if (drl_graph_failed(g)) {
         if (err) *err = g->error;
@@ -291,8 +318,10 @@ drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err) {
     assert(g->params->value && "allocate the parameters first");
     drl_graph_unplan(g);
     g->team = team;
+    drl_status st = drop_unread(g, err);
+    if (st != DRL_OK) return st;
     needs(g);
-    drl_status st = plan_memory(g, err);
+    st = plan_memory(g, err);
     if (st == DRL_OK) st = tables(g, err);
     size_t threads = drl_threads_count(team);
     if (st == DRL_OK) st = drl_alloc(&g->scratch, threads, sizeof *g->scratch, "scratch", err);

@@ -12,6 +12,7 @@ const char drl_verdict_rule[] =
 
 const char *drl_verdict(drl_stats effect, const char *scale) {
     if (strcmp(scale, "smoke") == 0) return "none at this scale";
+    if (effect.n == 0) return "not measured";
     if (effect.n < 3) return "inconclusive (fewer than 3 seeds)";
     if (effect.mean - effect.half95 > 0) return "reproduced";
     return effect.mean + effect.half95 < 0 ? "not reproduced" : "inconclusive";
@@ -21,8 +22,9 @@ const char *drl_verdict(drl_stats effect, const char *scale) {
 static drl_status make_table(drl_store *s, drl_err *err) {
     static const char sql[] =
         "CREATE TABLE IF NOT EXISTS claims (id TEXT NOT NULL, dataset TEXT NOT NULL, scale TEXT NOT NULL,"
-        " statement TEXT NOT NULL, rule TEXT NOT NULL, effect REAL, half95 REAL, seeds INTEGER NOT NULL,"
-        " verdict TEXT NOT NULL, PRIMARY KEY (id, dataset, scale))";
+        " probe TEXT NOT NULL, statement TEXT NOT NULL, rule TEXT NOT NULL, runs TEXT NOT NULL, effect REAL, half95 "
+        "REAL,"
+        " seeds INTEGER NOT NULL, verdict TEXT NOT NULL, PRIMARY KEY (id, dataset, scale, probe))";
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? DRL_OK
                                                                    : drl_store_fail(s, "cannot store a claim", err);
 }
@@ -31,17 +33,17 @@ drl_status drl_store_claim(drl_store *s, const drl_claim *c, drl_err *err) {
     sqlite3_stmt *q;
     drl_status st = make_table(s, err);
     if (st != DRL_OK) return st;
-    st = drl_store_prepare(s, &q, "INSERT OR REPLACE INTO claims VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    st = drl_store_prepare(s, &q, "INSERT OR REPLACE INTO claims VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                            "cannot store a claim", err);
     if (st != DRL_OK) return st;
-    const char *texts[] = {c->id, c->dataset, c->scale, c->statement, c->rule};
-    for (int i = 0; i < 5; i++) drl_store_bind(q, i + 1, texts[i]);
+    const char *texts[] = {c->id, c->dataset, c->scale, c->probe, c->statement, c->rule, c->runs};
+    for (int i = 0; i < 7; i++) drl_store_bind(q, i + 1, texts[i]);
     if (c->effect.n) { /* else NULL: nothing was measured */
-        sqlite3_bind_double(q, 6, c->effect.mean);
-        sqlite3_bind_double(q, 7, c->effect.half95);
+        sqlite3_bind_double(q, 8, c->effect.mean);
+        sqlite3_bind_double(q, 9, c->effect.half95);
     }
-    sqlite3_bind_int64(q, 8, (int64_t)c->effect.n);
-    drl_store_bind(q, 9, c->verdict);
+    sqlite3_bind_int64(q, 10, (int64_t)c->effect.n);
+    drl_store_bind(q, 11, c->verdict);
     if (sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(s, "cannot store a claim", err);
     sqlite3_finalize(q);
     return st;
@@ -57,10 +59,10 @@ static void put_quoted(FILE *f, const char *text) {
 }
 
 static void put_claim(FILE *f, sqlite3_stmt *q) {
-    for (int c = 0; c < 9; c++) {
+    for (int c = 0; c < 11; c++) {
         char number[32] = "";
         if (c) fputc(',', f);
-        if (c < 4 || c > 6) {
+        if (c < 5 || c > 7) {
             put_quoted(f, (const char *)sqlite3_column_text(q, c));
             continue;
         }
@@ -76,13 +78,13 @@ drl_status drl_store_export_claims(drl_store *s, const char *path, drl_err *err)
     drl_status st = make_table(s, err);
     if (st == DRL_OK)
         st = drl_store_prepare(s, &q,
-                               "SELECT id, dataset, scale, statement, effect, half95, seeds, verdict, rule FROM claims"
-                               " ORDER BY id, dataset, scale",
+                               "SELECT id, dataset, scale, probe, statement, effect, half95, seeds, verdict, rule, runs"
+                               " FROM claims ORDER BY id, dataset, scale, probe",
                                "cannot read the claims", err);
     if (st != DRL_OK) return st;
     if ((st = drl_new_file_open(&file, path, err)) == DRL_OK) {
         int code;
-        fputs("id,dataset,scale,statement,effect,half95,seeds,verdict,rule\n", file.f);
+        fputs("id,dataset,scale,probe,statement,effect,half95,seeds,verdict,rule,runs\n", file.f);
         while ((code = sqlite3_step(q)) == SQLITE_ROW) put_claim(file.f, q);
         if (code == SQLITE_DONE) {
             st = drl_new_file_commit(&file, err);

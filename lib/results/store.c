@@ -1,4 +1,4 @@
-/* The run store: two tables of one SQLite file (drl/results.h). Every call is one statement and so one transaction. */
+/* The run store: tables of one SQLite file (drl/results.h). Every call is one statement and so one transaction. */
 #include <assert.h>
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -134,7 +134,9 @@ drl_status drl_store_run(drl_store *s, int64_t *run_id, const drl_run_info *info
         "INSERT INTO runs (experiment, method, dataset, scale, seed, config_hash, config, dataset_sha256, provenance,"
         " created, opened) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'),"
         " (SELECT ifnull(max(opened), 0) + 1 FROM runs))"
-        " ON CONFLICT (experiment, method, dataset, scale, seed, config_hash) DO UPDATE SET opened = excluded.opened"
+        " ON CONFLICT (experiment, method, dataset, scale, seed, config_hash) DO UPDATE SET opened = excluded.opened,"
+        " provenance = CASE WHEN ?10 THEN excluded.provenance ELSE provenance END,"
+        " created = CASE WHEN ?10 THEN excluded.created ELSE created END"
         " RETURNING id";
     sqlite3_stmt *q;
     drl_status st = drl_store_prepare(s, &q, sql, "cannot record the run", err);
@@ -146,6 +148,7 @@ drl_status drl_store_run(drl_store *s, int64_t *run_id, const drl_run_info *info
     drl_store_bind(q, 7, info->config);
     drl_store_bind(q, 8, info->dataset_sha256);
     drl_store_bind(q, 9, drl_provenance());
+    sqlite3_bind_int(q, 10, info->anew);
     /* the row comes first; the change is committed only when the statement is done */
     int64_t id = 0;
     int code = sqlite3_step(q);

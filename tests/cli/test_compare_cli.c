@@ -112,6 +112,8 @@ static void what_cannot_be_compared_is_told(void **state) {
         {"--methods=drl,ae,drl", "drl is named twice"},
         {"--set=ddae.layer=60", "ddae.layer = 60"},
         {"--set=ae.decoder_width=3", "ae.decoder_width|out of range"},
+        {"--set=vae.decoder_width=6", "vae.decoder_width = 6|multiple of 4"},
+        {"--set=train.batch=1", "train.batch = 1|simclr"},
         {"--set=simclr.temperature=0", "simclr.temperature"},
         {"--set=byol.momentum=2", "byol.momentum"},
         {"--set=simclr.temperatur=1", "did you mean simclr.temperature?"},
@@ -125,7 +127,7 @@ static void what_cannot_be_compared_is_told(void **state) {
 }
 
 int main(void) {
-    baselines_add();
+    drl_baselines_add();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_method_is_compared),
         cmocka_unit_test(programs_share_models_and_rows),

@@ -118,7 +118,7 @@ static inline void take_batch(drl_model *m, uint64_t k) {
 static inline double objective(drl_model *m, uint64_t k, bool gradient) {
     double sum = 0;
     take_batch(m, k);
-    drl_graph_run(m->train, m->cfg.train_batch, (uint32_t)k, m->method->fill, m, gradient);
+    drl_graph_run(m->train, m->cfg.train_batch, (uint32_t)k, m->trainer->fill, m, gradient);
     if (gradient) drl_graph_collect(m->train, m->gradient);
     for (size_t i = 0; i < m->terms; i++) sum += m->term_weight[i] * drl_graph_mean(m->train, m->term[i]);
     return sum;
@@ -141,7 +141,7 @@ static inline drl_real *encode(drl_model *m, double t) {
 /* main: the methods are added and the tests run. */
 static inline void methods_begin(char **argv) {
     drl_blas_guard(argv); /* one thread a GEMM, as in the programs */
-    baselines_add();
+    drl_baselines_add();
 }
 
 /* One cmocka test for every method that `wanted` takes (NULL: all); its state is the method. Returns how many. */
@@ -159,7 +159,7 @@ static inline size_t methods_tests(struct CMUnitTest *tests, CMUnitTestFunction 
 }
 
 static inline bool is_trained(const drl_method *method) {
-    return method->build;
+    return drl_method_trainer(method)->build;
 }
 
 #endif

@@ -18,7 +18,7 @@ typedef struct seen {
 /* Fills as the method does, and looks. */
 static void look(void *arg, size_t shard, size_t first, size_t n) {
     seen *s = arg;
-    s->m->method->fill(s->m, shard, first, n);
+    s->m->trainer->fill(s->m, shard, first, n);
     for (int i = 0; i < INPUTS; i++) {
         drl_tensor t = drl_graph_find(s->m->train, names[i]);
         if (t < 0) continue;
@@ -119,7 +119,7 @@ static void lambda_is_uniform(void **state) {
     double sum = 0, squares = 0, products = 0, distance = 0;
     for (size_t i = 0; i < DRAWS; i += 2) {
         take_batch(m, i / 2);
-        m->method->fill(m, 0, 0, 2);
+        m->trainer->fill(m, 0, 0, 2);
         for (size_t k = 0; k < 2; k++) {
             double l = lambda[i + k] = (double)drl_graph_value(m->train, weight, 0)[k] / 2;
             assert_true(l >= 0 && l <= 1);

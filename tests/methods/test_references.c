@@ -83,7 +83,7 @@ typedef struct labelled {
 
 static void compare_labels(void *arg, size_t shard, size_t first, size_t n) {
     labelled *l = arg;
-    l->m->method->fill(l->m, shard, first, n);
+    l->m->trainer->fill(l->m, shard, first, n);
     const drl_real *label = drl_graph_value(l->m->train, l->label, shard);
     const drl_real *picture = drl_graph_value(l->m->train, l->picture, shard);
     for (size_t i = 0; i < n; i++) {

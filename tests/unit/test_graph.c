@@ -207,6 +207,38 @@ static void test_order_of_release(void **state) {
     model_close(&m);
 }
 
+/* What an output in the middle does not need is not computed; the output's bits are those of the graph without it. */
+static void test_unread(void **state) {
+    (void)state;
+    drl_real codes[2][MODEL_BATCH * 16];
+    size_t nodes[2], d = 0;
+    for (int more = 0; more < 2; more++) {
+        const drl_graph_cfg cfg = {.batch = MODEL_BATCH, .shard = 2};
+        drl_graph *g;
+        drl_tensor in[2];
+        assert_int_equal(drl_graph_new(&g, &cfg, &params, NULL), DRL_OK);
+        model m = {.params = &params, .g = g};
+        in[0] = drl_graph_input(g, NULL, (drl_shape){SIDE, SIDE, 3}, false);
+        in[1] = drl_graph_input(g, NULL, (drl_shape){1, 1, 1}, false);
+        m.code = drl_encoder(g, in[0], in[1], &(drl_encoder_cfg){.depth = 10, .width = 0.25});
+        drl_graph_output(g, m.code);
+        if (more) drl_op_relu(g, drl_op_add(g, m.code, m.code, 1)); /* nobody reads this */
+        assert_int_equal(drl_graph_plan(g, teams[2], NULL), DRL_OK);
+        nodes[more] = drl_graph_get_stats(g).nodes;
+        for (size_t s = 0; s < 4; s++) /* independent shards are filled one after the other: here all alike */
+            for (size_t i = 0; i < 2 * SIDE * SIDE * 3; i++) drl_graph_value(g, in[0], s)[i] = (drl_real)(i % 7) - 3;
+        for (size_t s = 0; s < 4; s++)
+            for (size_t i = 0; i < 2; i++) drl_graph_value(g, in[1], s)[i] = (drl_real)0.5;
+        drl_graph_run(g, 2, 0, NULL, NULL, false);
+        d = drl_graph_shape(g, m.code).c;
+        assert_true(2 * d <= MODEL_BATCH * 16);
+        drl_graph_read(g, m.code, codes[more]);
+        drl_graph_free(g);
+    }
+    assert_int_equal(nodes[1], nodes[0]);
+    assert_memory_equal(codes[0], codes[1], 2 * d * sizeof(drl_real));
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     drl_blas_guard(argv);
@@ -216,6 +248,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_memory_plan),     cmocka_unit_test(test_profile), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_partial_batches), cmocka_unit_test(test_repeat),  cmocka_unit_test(test_evaluation),
         cmocka_unit_test(test_forward_alone),   cmocka_unit_test(test_nan),     cmocka_unit_test(test_order_of_release),
+        cmocka_unit_test(test_unread),
     };
     int failed = cmocka_run_group_tests_name("graphs", tests, NULL, NULL);
     drl_free(start_state);

@@ -43,7 +43,8 @@ static drl_store *open_store(void) {
 }
 
 static int64_t open_run(drl_store *s, const char *method, uint64_t seed, const char *hash) {
-    drl_run_info info = {"downstream", method, "fashion-mnist", "desk", "[train]\nsteps = 1\n", hash, "abc", seed};
+    drl_run_info info = {"downstream", method, "fashion-mnist", "desk", "[train]\nsteps = 1\n", hash, "abc",
+                         seed,         false};
     int64_t id = 0;
     drl_err err = {0};
     if (drl_store_run(s, &id, &info, &err) != DRL_OK) fail_msg("%s", err.message);
@@ -206,7 +207,7 @@ static void several_programs(void **state) {
         if (children[p] > 0) continue;
         drl_store *s;
         int64_t shared, own;
-        drl_run_info info = {"downstream", "drl", "fashion-mnist", "desk", "", "h", "", 0};
+        drl_run_info info = {"downstream", "drl", "fashion-mnist", "desk", "", "h", "", 0, false};
         drl_status st = drl_store_open(&s, dir, NULL);
         if (st == DRL_OK) st = drl_store_run(s, &shared, &info, NULL);
         info.seed = (uint64_t)p + 1;
@@ -242,7 +243,7 @@ static void waits_for_the_lock(void **state) {
         char byte;
         drl_store *s;
         int64_t id;
-        drl_run_info info = {"downstream", "drl", "fashion-mnist", "desk", "", "h", "", 0};
+        drl_run_info info = {"downstream", "drl", "fashion-mnist", "desk", "", "h", "", 0, false};
         bool ok = read(gate[0], &byte, 1) == 1 && drl_store_open(&s, dir, NULL) == DRL_OK &&
                   drl_store_run(s, &id, &info, NULL) == DRL_OK && drl_store_put(s, id, "m", 0, 1, "", NULL) == DRL_OK;
         _exit(ok ? 0 : 1);
@@ -394,13 +395,13 @@ static void claims(void **state) {
     drl_store *s = open_store();
     char path[512], text[2048];
     drl_err err = {0};
-    drl_claim c = {"R1.b", "fashion-mnist",     "desk",      "b \"quoted\", and more",
+    drl_claim c = {"R1.b", "fashion-mnist",     "desk",      "k-NN", "1 2", "b \"quoted\", and more",
                    "rule", {3, 1.5, 0.5, 1.25}, "reproduced"};
     for (int again = 0; again < 2; again++) {
         c.effect.mean = again ? 2.5 : 1.5;
         if (drl_store_claim(s, &c, &err) != DRL_OK) fail_msg("%s", err.message);
     }
-    c = (drl_claim){"R1.a", "cifar10", "desk", "a", "rule", {0}, "inconclusive (fewer than 3 seeds)"};
+    c = (drl_claim){"R1.a", "cifar10", "desk", "k-NN", "3", "a", "rule", {0}, "inconclusive (fewer than 3 seeds)"};
     assert_int_equal(drl_store_claim(s, &c, NULL), DRL_OK);
     snprintf(path, sizeof path, "%s/claims.csv", dir);
     assert_int_equal(drl_store_export_claims(s, path, NULL), DRL_OK);
@@ -410,10 +411,11 @@ static void claims(void **state) {
     text[fread(text, 1, sizeof text - 1, f)] = '\0';
     fclose(f);
     unlink(path);
-    assert_string_equal(text, "id,dataset,scale,statement,effect,half95,seeds,verdict,rule\n"
-                              "\"R1.a\",\"cifar10\",\"desk\",\"a\",,,0,\"inconclusive (fewer than 3 seeds)\",\"rule\"\n"
-                              "\"R1.b\",\"fashion-mnist\",\"desk\",\"b \"\"quoted\"\", and more\",2.5,1.25,3,"
-                              "\"reproduced\",\"rule\"\n");
+    assert_string_equal(text, "id,dataset,scale,probe,statement,effect,half95,seeds,verdict,rule,runs\n"
+                              "\"R1.a\",\"cifar10\",\"desk\",\"k-NN\",\"a\",,,0,"
+                              "\"inconclusive (fewer than 3 seeds)\",\"rule\",\"3\"\n"
+                              "\"R1.b\",\"fashion-mnist\",\"desk\",\"k-NN\",\"b \"\"quoted\"\", and more\",2.5,1.25,3,"
+                              "\"reproduced\",\"rule\",\"1 2\"\n");
 }
 
 static void verdicts(void **state) {
@@ -422,12 +424,9 @@ static void verdicts(void **state) {
         drl_stats effect;
         const char *scale, *verdict;
     } cases[] = {
-        {{3, 2, 0.5, 1}, "desk", "reproduced"},
-        {{3, -2, 0.5, 1}, "full", "not reproduced"},
-        {{3, 0.5, 0.5, 1}, "paper", "inconclusive"},
-        {{2, 9, 0.1, 1}, "desk", "inconclusive (fewer than 3 seeds)"},
-        {{0, 0, 0, 0}, "desk", "inconclusive (fewer than 3 seeds)"},
-        {{9, 9, 0.1, 1}, "smoke", "none at this scale"},
+        {{3, 2, 0.5, 1}, "desk", "reproduced"},      {{3, -2, 0.5, 1}, "full", "not reproduced"},
+        {{3, 0.5, 0.5, 1}, "paper", "inconclusive"}, {{2, 9, 0.1, 1}, "desk", "inconclusive (fewer than 3 seeds)"},
+        {{0, 0, 0, 0}, "desk", "not measured"},      {{9, 9, 0.1, 1}, "smoke", "none at this scale"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_string_equal(drl_verdict(cases[i].effect, cases[i].scale), cases[i].verdict);

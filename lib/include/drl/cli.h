@@ -30,7 +30,7 @@ typedef struct drl_cli {
     char config[1024];                  /* --config; "": the scale's own file                                        */
     bool resume;                        /* --resume yes|no; default yes                                              */
     bool dry_run, quiet;                /* --dry-run, --quiet                                                        */
-    const char *sets[DRL_CLI_SETS_MAX]; /* --set, in the order given; they point into argv              */
+    const char *sets[DRL_CLI_SETS_MAX]; /* --set, in the order given; they point into argv and eval_sets */
     size_t n_sets;
     char eval_sets[8][DRL_STRING_MAX + 32]; /* "eval.KEY=VALUE", of the flags --KEY; among the sets           */
     size_t n_eval_sets;

@@ -20,11 +20,11 @@ typedef struct drl_measure {
 } drl_measure;
 #define DRL_MEASURES 8
 
-/* All functions are optional. */
+/* All functions are optional, but `fill` where there is `build`. */
 typedef struct drl_method {
     const char *name, *title; /* in configurations and file names ("simclr-gauss"); in tables and figures */
-    const char *trained_as;   /* the method whose trained models it reads out; NULL: its own */
-    bool diffusion;           /* the sections [diffusion], model.code and model.score_* determine it */
+    const char *trained_as;   /* the method whose trained models it reads out, and which builds them; NULL: itself */
+    bool diffusion;           /* [diffusion], model.code, model.dropout and model.score_* determine it */
     bool labels;  /* sees labels: trains on the probes' training part alone, as drl_split_validation cuts it */
     size_t views; /* augmented pictures of an image a step; 0: one */
 
@@ -35,7 +35,8 @@ typedef struct drl_method {
 
     /* Refuses (ERR_CONFIG) a configuration it cannot be trained with. */
     drl_status (*check)(const drl_model_cfg *cfg, drl_err *err);
-    /* Switches on what the method cannot do without, where the configuration switches nothing on. */
+    /* Changes the configured augmentation into the method's: what it cannot do without is switched on where the
+     * configuration does not say how. */
     void (*augment)(drl_augment_cfg *augment, const drl_model_cfg *cfg);
 
     /* Appends inputs, networks and objective (drl_model_term) to m->train; keeps the handles of the inputs in m->in.
@@ -55,8 +56,9 @@ typedef struct drl_method {
     /* Changes images index[0 .. n) of a split, x (n, h, w, c), into what the encoder takes at time t. */
     void (*encode_fill)(const drl_model *m, drl_split split, const uint32_t *index, size_t n, double t, drl_real *x);
 
-    /* Measures the model as it is now, by images of the training split's validation part (drl_split_validation):
-     * *n <= DRL_MEASURES. The same images and draws before and after training. */
+    /* Measures the model as it is now, by images of the training split's validation part (drl_split_validation), which
+     * methods without `labels` have trained on too: *n <= DRL_MEASURES. The same images and draws before and after
+     * training. */
     drl_status (*measure)(drl_model *m, drl_measure *out, size_t *n, drl_err *err);
 } drl_method;
 
@@ -69,8 +71,11 @@ void drl_methods_add(const drl_method *const *list, size_t n);
 const drl_method *drl_method_at(size_t i);
 /* Finds a method by name, or NULL. */
 const drl_method *drl_method_find(const char *name);
-/* The known names, "drl, vdrl, ...". */
+/* The names of those that learn a code, "drl, vdrl, ...". */
 const char *drl_method_names(void);
+
+/* The method that trains its models: itself, or the one of trained_as. */
+const drl_method *drl_method_trainer(const drl_method *method);
 
 /* The method's own settings in a configuration: its struct. */
 #define DRL_METHODS_OWN 64 /* doubles that all methods' structs may take together */

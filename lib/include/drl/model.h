@@ -59,9 +59,9 @@ const drl_option *drl_model_options(size_t *n);
 
 struct drl_model {
     drl_model_cfg cfg;
-    const drl_method *method;
-    const drl_dataset *data; /* lent */
-    drl_threads *team;       /* lent */
+    const drl_method *method, *trainer; /* trainer: drl_method_trainer of it */
+    const drl_dataset *data;            /* lent */
+    drl_threads *team;                  /* lent */
     uint64_t seed;
     drl_sde sde;
     drl_t_density density;
@@ -86,6 +86,7 @@ struct drl_model {
     char key[65];             /* SHA-256 of what determines the trained model */
 };
 #define DRL_HISTORY_STEPS 50
+#define DRL_MODEL_VERSION 2 /* part of every key: raised where the same settings train another model */
 
 /* Appends a term of the objective: weight * mean over the batch of t (n, 1, 1, 1). For drl_method.build. */
 void drl_model_term(drl_model *m, drl_tensor t, double weight);
@@ -144,6 +145,10 @@ drl_status drl_model_measure(drl_model *m, drl_measure *out, size_t *n, drl_err 
 drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
                             drl_threads *team, const char *out, drl_train_run *run, drl_err *err);
 
+/* *text = the settings that determine the trained model, as an .ini file, with the name of the method that trains it;
+ * drl_free it. */
+drl_status drl_model_text(char **text, const drl_model *m, drl_err *err);
+
 /* Size of a code (0: the method learns none), and whether codes depend on t. */
 size_t drl_model_code_size(const drl_model *m);
 bool drl_model_trajectory(const drl_model *m);
@@ -151,8 +156,8 @@ bool drl_model_trajectory(const drl_model *m);
 /* Images of a shard that only encodes: with no gradients to keep, so many are encoded in the second-level cache. */
 #define DRL_ENCODE_SHARD 8
 
-/* codes (n, d) of images index[0 .. n) of a split (NULL: the first n) at time t (0 where codes do not depend on it): raw
- * (not averaged) weights, evaluation mode. [science, 8] */
+/* codes (n, d) of images index[0 .. n) of a split (NULL: the first n) at time t (0 where codes do not depend on it):
+ * raw (not averaged) weights, evaluation mode. [science, 8] */
 drl_status drl_model_encode(drl_model *m, drl_split split, const uint32_t *index, size_t n, double t, drl_real *codes,
                             drl_err *err);
 

@@ -17,6 +17,8 @@
 #include "drl/real.h"
 #include "drl/threads.h"
 
+#define DRL_PROBE_VERSION 1 /* raised where the same codes and protocol give other results: part of what is stored */
+
 typedef struct drl_codes {
     size_t n, d, classes;
     const drl_real *x; /* (n, d) row-major */

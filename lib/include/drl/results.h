@@ -24,6 +24,7 @@ void drl_store_close(drl_store *store);
 typedef struct drl_run_info {
     const char *experiment, *method, *dataset, *scale, *config, *config_hash, *dataset_sha256;
     uint64_t seed;
+    bool anew; /* its rows are being made anew: who makes them, and when, is recorded again */
 } drl_run_info;
 drl_status drl_store_run(drl_store *store, int64_t *run_id, const drl_run_info *info, drl_err *err);
 
@@ -70,16 +71,19 @@ drl_stats drl_stats_of(const double *values, size_t n);
 double drl_student_t975(size_t dof);
 
 /* ---- Claims: what the paper says, beside what was measured --------------------------------------------- [DESIGN]
- * One row for each claim, dataset and scale; a claim measured again replaces its row. */
+ * One row for each claim, dataset, scale and probe; a claim measured again replaces its row. */
 typedef struct drl_claim {
     const char *id, *dataset, *scale; /* id: "R1.peak.drl"                                     */
+    const char *probe;                /* by what it was measured                               */
+    const char *runs;                 /* ids of the runs it was measured on, separated by blanks */
     const char *statement, *rule;     /* in words; the rule of the verdict, written before any run */
     drl_stats effect;                 /* over seeds                                            */
     const char *verdict;              /* drl_verdict                                           */
 } drl_claim;
 drl_status drl_store_claim(drl_store *store, const drl_claim *claim, drl_err *err);
 
-/* Writes all claims of the store: id, dataset, scale, statement, effect, half95, seeds, verdict, rule. */
+/* Writes all claims of the store: id, dataset, scale, probe, statement, effect, half95, seeds, verdict, rule,
+ * runs. */
 drl_status drl_store_export_claims(drl_store *store, const char *path, drl_err *err);
 
 /* The verdict on "effect > 0": with at least three seeds "reproduced" where the 95 % interval lies above 0, "not

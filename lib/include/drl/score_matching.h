@@ -11,11 +11,11 @@
 
 #include "drl/model.h"
 
-typedef enum drl_code_kind { DRL_CODE_NONE, DRL_CODE_PLAIN, DRL_CODE_VARIATIONAL } drl_code_kind;
+typedef enum drl_encoder_kind { DRL_ENCODER_NONE, DRL_ENCODER_PLAIN, DRL_ENCODER_VARIATIONAL } drl_encoder_kind;
 
 /* drl_method.build and .fill. at: the one time of all images, which the encoder, then
  * static, does not see; negative: times are drawn. */
-drl_status drl_score_matching_build(drl_model *m, drl_code_kind kind, drl_err *err);
+drl_status drl_score_matching_build(drl_model *m, drl_encoder_kind kind, drl_err *err);
 void drl_score_matching_fill(drl_model *m, size_t shard, size_t first, size_t n, double at);
 
 /* drl_method.trajectory of a code that is not static. */
