@@ -77,6 +77,19 @@ static void programs_share_models_and_rows(void **state) {
     if (o.status != 0) fail_msg("%s", o.err);
     assert_null(strstr(o.err, "4 of 4 steps, "));
     assert_null(strstr(o.err, "encoded and probed"));
+
+    /* no claim is about these two; with DRL some are, of which smoke scale says nothing */
+    char *claims = table_of(out, "/claims.csv");
+    assert_null(strstr(claims, "R1."));
+    free(claims);
+    run_tiny(&o, "downstream", out, (const char *const[]){"--methods=ae, drl", "--times=0, 0.5, 1", NULL});
+    if (o.status != 0) fail_msg("%s", o.err);
+    claims = table_of(out, "/claims.csv");
+    assert_non_null(strstr(claims, "\"R1.drl.ae\",\"synthetic:factors\",\"smoke\",\"Linear probe\""));
+    assert_non_null(strstr(claims, "\"R1.peak.drl\""));
+    assert_non_null(strstr(claims, "\"none at this scale\""));
+    assert_null(strstr(claims, "R1.vdrl.ae"));
+    free(claims);
 }
 
 /* With a budget of time the cheaper method makes more steps; how many is measured once. */
