@@ -71,7 +71,8 @@ void drl_graph_seed(drl_graph *g, drl_tensor t);
 
 /* ---- Planning and running ---------------------------------------------------------------------------------------- */
 
-/* Lays out all memory; what no output or root of a graph without gradients needs is not computed. `params` may still be unallocated while graphs are built; it must be allocated now. */
+/* Lays out all memory; what no output or root of a graph without gradients needs is not computed. `params` may still be
+ * unallocated while graphs are built; it must be allocated now. */
 drl_status drl_graph_plan(drl_graph *g, drl_threads *team, drl_err *err);
 
 /* Called once per shard, on the thread that runs it, before the shard's first op: writes the inputs (and seeds) of
