@@ -1,5 +1,5 @@
-/* Counts the calls of the allocator from the library's objects: the linker sends malloc and its kin here, where a test is
- * linked with --wrap=malloc and so on. */
+/* Counts the calls of the allocator from the library's objects: the linker sends malloc and its kin here, where a test
+ * is linked with --wrap=malloc and so on. */
 #ifndef DRL_TESTS_ALLOCATIONS_H
 #define DRL_TESTS_ALLOCATIONS_H
 
