@@ -5,9 +5,9 @@
 
 #define AE_OPTIONS(X) X(SIZE, ae, decoder_width, "16", DRL_RANGE(4, 1024), "channels of the decoder at full resolution")
 DRL_CONFIG_STRUCT(ae_cfg, AE_OPTIONS);
-static DRL_CONFIG_TABLE(options, ae_cfg, AE_OPTIONS)
+static DRL_CONFIG_TABLE(options, ae_cfg, AE_OPTIONS);
 
-    static size_t width(const drl_model *m) {
+static size_t width(const drl_model *m) {
     return ((const ae_cfg *)drl_method_settings(&m->cfg, m->method))->ae_decoder_width;
 }
 

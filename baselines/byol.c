@@ -10,11 +10,11 @@
     X(SIZE, byol, projection, "128", DRL_RANGE(2, 8192), "size of the projection")                                     \
     X(SIZE, byol, hidden, "256", DRL_RANGE(2, 8192), "hidden units of projector and predictor")
 DRL_CONFIG_STRUCT(byol_cfg, BYOL_OPTIONS);
-static DRL_CONFIG_TABLE(options, byol_cfg, BYOL_OPTIONS)
+static DRL_CONFIG_TABLE(options, byol_cfg, BYOL_OPTIONS);
 
 #define TARGET "target."
 
-    static const byol_cfg *settings(const drl_model *m) {
+static const byol_cfg *settings(const drl_model *m) {
     return drl_method_settings(&m->cfg, m->method);
 }
 

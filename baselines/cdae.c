@@ -5,9 +5,9 @@
 
 #define CDAE_OPTIONS(X) X(REAL, cdae, t, "0.5", DRL_RANGE(0.00001, 1), "the time that is denoised at")
 DRL_CONFIG_STRUCT(cdae_cfg, CDAE_OPTIONS);
-static DRL_CONFIG_TABLE(options, cdae_cfg, CDAE_OPTIONS)
+static DRL_CONFIG_TABLE(options, cdae_cfg, CDAE_OPTIONS);
 
-    static drl_status build(drl_model *m, drl_err *err) {
+static drl_status build(drl_model *m, drl_err *err) {
     return drl_score_matching_build(m, DRL_ENCODER_PLAIN, err);
 }
 

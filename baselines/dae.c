@@ -7,11 +7,9 @@
     X(REAL, dae, noise, "0.5", DRL_RANGE(0, 100), "deviation sigma of the noise on normalised images")                 \
     X(SIZE, dae, decoder_width, "16", DRL_RANGE(4, 1024), "channels of the decoder at full resolution")
 DRL_CONFIG_STRUCT(dae_cfg, DAE_OPTIONS);
-static DRL_CONFIG_TABLE(options, dae_cfg, DAE_OPTIONS)
+static DRL_CONFIG_TABLE(options, dae_cfg, DAE_OPTIONS);
 
-    enum {
-        CLEAN = DRL_MODEL_INPUTS - 1
-    }; /* in m->in */
+enum { CLEAN = DRL_MODEL_INPUTS - 1 }; /* in m->in */
 
 static const dae_cfg *settings(const drl_model *m) {
     return drl_method_settings(&m->cfg, m->method);

@@ -8,9 +8,9 @@
 #define DDAE_OPTIONS(X)                                                                                                \
     X(SIZE, ddae, layer, "1", DRL_RANGE(0, 64), "block whose features are read: 0 the middle, 1 ... on the way up")
 DRL_CONFIG_STRUCT(ddae_cfg, DDAE_OPTIONS);
-static DRL_CONFIG_TABLE(options, ddae_cfg, DDAE_OPTIONS)
+static DRL_CONFIG_TABLE(options, ddae_cfg, DDAE_OPTIONS);
 
-    extern const drl_method drl_method_ddae;
+extern const drl_method drl_method_ddae;
 
 static size_t layer(const drl_model_cfg *cfg) {
     return ((const ddae_cfg *)drl_method_settings(cfg, &drl_method_ddae))->ddae_layer;

@@ -7,9 +7,9 @@
     X(REAL, simclr, temperature, "0.5", DRL_RANGE(0.001, 100), "temperature of NT-Xent")                               \
     X(SIZE, simclr, projection, "128", DRL_RANGE(2, 8192), "size of the projection")
 DRL_CONFIG_STRUCT(simclr_cfg, SIMCLR_OPTIONS);
-static DRL_CONFIG_TABLE(options, simclr_cfg, SIMCLR_OPTIONS)
+static DRL_CONFIG_TABLE(options, simclr_cfg, SIMCLR_OPTIONS);
 
-    static const simclr_cfg *settings(const drl_model *m) {
+static const simclr_cfg *settings(const drl_model *m) {
     return drl_method_settings(&m->cfg, m->method);
 }
 

@@ -8,9 +8,9 @@
     X(REAL, simclr_gauss, temperature, "0.5", DRL_RANGE(0.001, 100), "temperature of NT-Xent")                         \
     X(SIZE, simclr_gauss, projection, "128", DRL_RANGE(2, 8192), "size of the projection")
 DRL_CONFIG_STRUCT(gauss_cfg, GAUSS_OPTIONS);
-static DRL_CONFIG_TABLE(options, gauss_cfg, GAUSS_OPTIONS)
+static DRL_CONFIG_TABLE(options, gauss_cfg, GAUSS_OPTIONS);
 
-    static const gauss_cfg *settings(const drl_model *m) {
+static const gauss_cfg *settings(const drl_model *m) {
     return drl_method_settings(&m->cfg, m->method);
 }
 

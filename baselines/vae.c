@@ -7,11 +7,9 @@
     X(REAL, vae, beta, "1", DRL_RANGE(0, 1e6), "weight of the KL divergence")                                          \
     X(SIZE, vae, decoder_width, "16", DRL_RANGE(4, 1024), "channels of the decoder at full resolution")
 DRL_CONFIG_STRUCT(vae_cfg, VAE_OPTIONS);
-static DRL_CONFIG_TABLE(options, vae_cfg, VAE_OPTIONS)
+static DRL_CONFIG_TABLE(options, vae_cfg, VAE_OPTIONS);
 
-    enum {
-        XI = DRL_MODEL_INPUTS - 1
-    }; /* in m->in */
+enum { XI = DRL_MODEL_INPUTS - 1 }; /* in m->in */
 
 static const vae_cfg *settings(const drl_model *m) {
     return drl_method_settings(&m->cfg, m->method);

@@ -9,9 +9,9 @@
     X(REAL, vicreg, covariance, "1", DRL_RANGE(0, 1e6), "weight of the squared covariances")                           \
     X(SIZE, vicreg, expansion, "256", DRL_RANGE(2, 8192), "size of the expanded code, and hidden units")
 DRL_CONFIG_STRUCT(vicreg_cfg, VICREG_OPTIONS);
-static DRL_CONFIG_TABLE(options, vicreg_cfg, VICREG_OPTIONS)
+static DRL_CONFIG_TABLE(options, vicreg_cfg, VICREG_OPTIONS);
 
-    static const vicreg_cfg *settings(const drl_model *m) {
+static const vicreg_cfg *settings(const drl_model *m) {
     return drl_method_settings(&m->cfg, m->method);
 }
 

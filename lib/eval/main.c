@@ -12,9 +12,9 @@
 
 #define OPTIONS_MAX 224
 
-static DRL_CONFIG_TABLE(own_options, drl_eval_cfg, DRL_EVAL_OPTIONS)
+static DRL_CONFIG_TABLE(own_options, drl_eval_cfg, DRL_EVAL_OPTIONS);
 
-    const drl_option *drl_eval_options(size_t *n) {
+const drl_option *drl_eval_options(size_t *n) {
     static drl_option table[OPTIONS_MAX];
     size_t rows, kept = 0;
     const drl_option *from = drl_model_options(&rows);

@@ -44,8 +44,7 @@ drl_stats drl_eval_stats(const drl_evaluation *e, size_t method, const char *met
 
 const double *drl_eval_times(const drl_evaluation *e, size_t method, size_t *n) {
     static const double none[] = {NAN};
-    const drl_method *m = e->methods[method];
-    bool trajectory = m->trajectory && m->trajectory(&e->settings->model);
+    bool trajectory = drl_method_has_times(e->methods[method], &e->settings->model);
     *n = trajectory ? e->settings->eval.eval_times.n : 1;
     return trajectory ? e->settings->eval.eval_times.v : none;
 }

@@ -71,35 +71,51 @@ drl_status drl_eval_open_run(drl_eval *e, const char *experiment, size_t method,
     return st;
 }
 
-/* Puts what the method measures under PREFIX and its names, unless `done` is a row already. */
-static drl_status measure(drl_eval *e, drl_model *m, int64_t id, const char *prefix, const char *done, drl_err *err) {
-    drl_measure what[DRL_MEASURES];
-    size_t n = 0;
-    bool found = false;
+/* ---- What methods measure: rows PREFIX + name, then PREFIX + "measured", which says that all are there ------------
+ */
+
+#define INITIAL "initial_" /* prefix of what is measured before training; after it there is none */
+
+static drl_status is_measured(bool *found, drl_eval *e, int64_t id, const char *prefix, drl_err *err) {
+    char name[48];
     double value;
-    if (!m->method->measure) return DRL_OK;
-    drl_status st = e->cli.resume ? drl_store_get(e->store, id, done, NAN, &found, &value, NULL, 0, err) : DRL_OK;
-    if (st == DRL_OK && !found) st = drl_model_measure(m, what, &n, err);
+    *found = false;
+    snprintf(name, sizeof name, "%smeasured", prefix);
+    return e->cli.resume ? drl_store_get(e->store, id, name, NAN, found, &value, NULL, 0, err) : DRL_OK;
+}
+
+static drl_status measure(drl_eval *e, drl_model *m, int64_t id, const char *prefix, drl_err *err) {
+    drl_measure what[DRL_MEASURES + 1];
+    size_t n;
+    drl_status st = drl_model_measure(m, what, &n, err);
+    if (st != DRL_OK) return st;
+    what[n++] = (drl_measure){"measured", 1};
     for (size_t i = 0; i < n && st == DRL_OK; i++) {
         char name[48];
         snprintf(name, sizeof name, "%s%.31s", prefix, what[i].name);
         st = drl_store_put(e->store, id, name, NAN, what[i].value, "", err);
     }
-    return st == DRL_OK && !found ? drl_store_put(e->store, id, done, NAN, 1, "", err) : st;
+    return st;
 }
 
 static drl_status measure_untrained(drl_eval *e, const drl_settings *s, int64_t id, uint64_t seed, drl_err *err) {
     drl_model *m;
-    bool found = false;
-    double value;
-    drl_status st = DRL_OK;
-    if (e->cli.resume) st = drl_store_get(e->store, id, "initial_measured", NAN, &found, &value, NULL, 0, err);
+    bool found;
+    drl_status st = is_measured(&found, e, id, INITIAL, err);
     if (st != DRL_OK || found) return st;
     st = drl_model_open(&m, &s->model, e->data, seed, e->team, err);
-    if (st == DRL_OK) st = measure(e, m, id, "initial_", "initial_measured", err);
+    if (st == DRL_OK) st = measure(e, m, id, INITIAL, err);
     drl_model_close(m);
     return st;
 }
+
+static drl_status measure_trained(drl_eval *e, drl_model *m, int64_t id, drl_err *err) {
+    bool found;
+    drl_status st = is_measured(&found, e, id, "", err);
+    return st == DRL_OK && !found ? measure(e, m, id, "", err) : st;
+}
+
+/* ---- One method with one seed ------------------------------------------------------------------------------------ */
 
 static drl_status put_training(drl_eval *e, const drl_model *m, int64_t id, const drl_train_run *run, drl_err *err) {
     const struct {
@@ -138,10 +154,11 @@ drl_status drl_eval_run(drl_eval *e, size_t method, uint64_t seed, int64_t *id, 
                          .checkpoint_seconds = s->eval.run_checkpoint_seconds,
                          .resume = e->cli.resume};
     st = drl_eval_open_run(e, EXPERIMENT, method, seed, id, err);
-    if (st == DRL_OK && e->methods[method]->measure) st = measure_untrained(e, s, *id, seed, err);
+    bool measures = e->methods[method]->measure != NULL;
+    if (st == DRL_OK && measures) st = measure_untrained(e, s, *id, seed, err);
     if (st == DRL_OK) st = drl_model_obtain(&m, &s->model, e->data, seed, e->team, e->cli.out, &run, err);
     if (st == DRL_OK) st = put_training(e, m, *id, &run, err);
-    if (st == DRL_OK) st = measure(e, m, *id, "", "measured", err);
+    if (st == DRL_OK && measures) st = measure_trained(e, m, *id, err);
     if (st == DRL_OK) drl_log("%s: probing its codes", label);
     if (st == DRL_OK) st = probe_all(e, m, *id, seed, err);
     drl_model_close(m);

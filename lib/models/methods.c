@@ -52,15 +52,19 @@ const drl_method *drl_method_trainer(const drl_method *method) {
     return method->trained_as ? drl_method_find(method->trained_as) : method;
 }
 
+bool drl_method_has_times(const drl_method *method, const drl_model_cfg *cfg) {
+    return method->trajectory && method->trajectory(cfg);
+}
+
 const void *drl_method_settings(const drl_model_cfg *cfg, const drl_method *method) {
     return (const char *)cfg->own + drl_method_offset(method);
 }
 
 /* ---- The table of all settings ----------------------------------------------------------------------------------- */
 
-static DRL_CONFIG_TABLE(own_options, drl_model_cfg, DRL_MODEL_OPTIONS)
+static DRL_CONFIG_TABLE(own_options, drl_model_cfg, DRL_MODEL_OPTIONS);
 
-    const drl_option *drl_model_options(size_t *n) {
+const drl_option *drl_model_options(size_t *n) {
     static drl_option table[OPTIONS_MAX];
     size_t rows;
     const drl_option *from = own_options(&rows);

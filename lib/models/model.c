@@ -106,12 +106,12 @@ static drl_status check_score_net(const drl_model_cfg *c, drl_err *err) {
 
 drl_status drl_model_check(const drl_model_cfg *c, drl_err *err) {
     const char *kernels;
+    const drl_method *method = drl_method_find(c->model_method);
     drl_status st = drl_conv_describe(&kernels, err);
     if (st != DRL_OK) return st;
-    if (!drl_method_find(c->model_method))
+    if (!method)
         return drl_fail(err, DRL_ERR_CONFIG, "model.method = %s: unknown; the methods are: %s", c->model_method,
                         drl_method_names());
-    const drl_method *method = drl_method_find(c->model_method);
     if (method->diffusion && (st = check_score_net(c, err)) != DRL_OK) return st;
     if (c->model_encoder_depth % 6 != 4)
         return drl_fail(err, DRL_ERR_CONFIG, "model.encoder_depth = %zu: want 6 n + 4, such as 10, 16, 22, 28",
@@ -235,7 +235,7 @@ size_t drl_model_code_size(const drl_model *m) {
 }
 
 bool drl_model_trajectory(const drl_model *m) {
-    return m->method->trajectory && m->method->trajectory(&m->cfg);
+    return drl_method_has_times(m->method, &m->cfg);
 }
 
 drl_status drl_model_measure(drl_model *m, drl_measure *out, size_t *n, drl_err *err) {

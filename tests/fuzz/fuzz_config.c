@@ -25,9 +25,9 @@ static bool has_long_line(const char *text) {
     X(LIST, probe, times, "0, 0.1, 1", DRL_RANGE(0, 1), "times")
 
 DRL_CONFIG_STRUCT(fuzz_config, FUZZ_OPTIONS);
-static DRL_CONFIG_TABLE(fuzz_options, fuzz_config, FUZZ_OPTIONS)
+static DRL_CONFIG_TABLE(fuzz_options, fuzz_config, FUZZ_OPTIONS);
 
-    static void check_round_trip(const fuzz_config *c, const drl_option *options, size_t n) {
+static void check_round_trip(const fuzz_config *c, const drl_option *options, size_t n) {
     fuzz_config again;
     char *text, *second;
     drl_err err;

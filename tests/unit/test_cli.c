@@ -16,10 +16,10 @@
     X(ENUM, model, method, "drl", DRL_CHOICES("ae|drl"), "objective")
 
 DRL_CONFIG_STRUCT(test_config, TEST_OPTIONS);
-static DRL_CONFIG_TABLE(test_options, test_config, TEST_OPTIONS)
+static DRL_CONFIG_TABLE(test_options, test_config, TEST_OPTIONS);
 
-    /* Parses "program WORDS", the words separated by blanks; the words stay valid until the next call. */
-    static drl_status parse(drl_cli *cli, const char *words, drl_err *err) {
+/* Parses "program WORDS", the words separated by blanks; the words stay valid until the next call. */
+static drl_status parse(drl_cli *cli, const char *words, drl_err *err) {
     static char text[8192];
     static char program[] = "bin/program";
     char *argv[256] = {program};

@@ -23,9 +23,9 @@
     X(LIST, probe, times, "0, 0.1, 1", DRL_RANGE(0, 1), "times")
 
 DRL_CONFIG_STRUCT(test_config, TEST_OPTIONS);
-static DRL_CONFIG_TABLE(test_options, test_config, TEST_OPTIONS)
+static DRL_CONFIG_TABLE(test_options, test_config, TEST_OPTIONS);
 
-    static const drl_option *options;
+static const drl_option *options;
 static size_t n_options;
 static char path[64];
 

@@ -7,7 +7,7 @@
  *         X(ENUM, model, method, "drl", DRL_CHOICES("drl|vdrl"), "objective")                    \
  *         X(LIST, probe, times, "0, 0.5, 1", DRL_RANGE(0, 1), "times at which codes are probed")
  *     DRL_CONFIG_STRUCT(my_config, MY_OPTIONS);             struct my_config { size_t train_steps; int model_method;
- * ... DRL_CONFIG_TABLE(my_options, my_config, MY_OPTIONS)   const drl_option *my_options(size_t *n)
+ * ... DRL_CONFIG_TABLE(my_options, my_config, MY_OPTIONS);  const drl_option *my_options(size_t *n)
  *
  * Values come from the defaults, then an .ini file, then --set assignments. A value is refused (ERR_CONFIG) unless all
  * of it parses and it lies within its limits; a key that is not in the table is refused too. */

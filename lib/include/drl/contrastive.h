@@ -10,14 +10,14 @@
  * science.md, 6). */
 void drl_simclr_augment(drl_augment_cfg *augment, const drl_model_cfg *cfg);
 
-/* drl_method.check: a batch of one image has nothing to compare. */
+/* drl_method.check: ERR_CONFIG for a batch of one image, which has nothing to compare. */
 drl_status drl_simclr_check(const drl_model_cfg *cfg, drl_err *err);
 
 /* drl_method.build of a method with two views: NT-Xent of temperature T on h(z), h the head "head" of two linear
  * layers, d -> d -> projection. */
 drl_status drl_simclr_build(drl_model *m, size_t projection, double temperature);
 
-/* h(E(x, 0)) in an evaluation graph. */
+/* h(E(x, t)) in an evaluation graph: x (n, h, w, c), t (n, 1, 1, 1) -> (n, 1, 1, projection). */
 drl_tensor drl_simclr_project(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t, size_t projection);
 
 /* Wang and Isola (2020), for unit vectors f of two pictures x, x' of the same image, and of different images x_i, x_j:

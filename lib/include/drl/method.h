@@ -77,6 +77,9 @@ const char *drl_method_names(void);
 /* The method that trains its models: itself, or the one of trained_as. */
 const drl_method *drl_method_trainer(const drl_method *method);
 
+/* Whether its codes depend on t, in this configuration. */
+bool drl_method_has_times(const drl_method *method, const drl_model_cfg *cfg);
+
 /* The method's own settings in a configuration: its struct. */
 #define DRL_METHODS_OWN 64 /* doubles that all methods' structs may take together */
 const void *drl_method_settings(const drl_model_cfg *cfg, const drl_method *method);

@@ -13,8 +13,8 @@
 
 typedef enum drl_encoder_kind { DRL_ENCODER_NONE, DRL_ENCODER_PLAIN, DRL_ENCODER_VARIATIONAL } drl_encoder_kind;
 
-/* drl_method.build and .fill. at: the one time of all images, which the encoder, then
- * static, does not see; negative: times are drawn. */
+/* For drl_method.build, and .fill of its inputs. at: the one time of all images, which the encoder, then static, does
+ * not see; negative: times are drawn. */
 drl_status drl_score_matching_build(drl_model *m, drl_encoder_kind kind, drl_err *err);
 void drl_score_matching_fill(drl_model *m, size_t shard, size_t first, size_t n, double at);
 

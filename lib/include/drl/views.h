@@ -19,7 +19,8 @@ void drl_views_fill(void *model, size_t shard, size_t first, size_t n);
 /* Evaluates a network on images of the training split's validation part, at most `limit` of them, *n in number:
  * out (views, *n, d), to be freed by the caller. `network` appends it to an evaluation graph, from the picture x and
  * the time t (which is 0), and returns what is to be read, d numbers an image. Pictures are augmented as given (NULL:
- * not), always by the same draws. For drl_method.measure. */
+ * not), always by the same draws. For drl_method.measure. ERR_MEMORY; ERR_CONFIG or ERR_SHAPE where the network
+ * refuses. */
 typedef drl_tensor (*drl_views_network)(const drl_model *m, drl_graph *g, drl_tensor x, drl_tensor t);
 drl_status drl_views_evaluate(drl_real **out, size_t *n, size_t *d, drl_model *m, drl_views_network network,
                               const drl_augment_cfg *augment, size_t views, size_t limit, drl_err *err);
