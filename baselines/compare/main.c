@@ -11,8 +11,8 @@
 
 /* ---- The table --------------------------------------------------------------------------------------------------- */
 
-static double mean_of(const drl_evaluation *e, size_t method, const char *metric) {
-    drl_stats s = drl_eval_stats(e, method, metric, NAN);
+static double mean_of(const drl_evaluation *e, size_t arm, const char *metric) {
+    drl_stats s = drl_eval_stats(e, arm, metric, NAN);
     return s.n ? s.mean : NAN;
 }
 
@@ -25,10 +25,10 @@ static void format_count(char *buf, size_t size, double count) {
 
 static drl_status add_method(drl_table *table, const drl_evaluation *e, size_t i, drl_err *err) {
     enum { COLUMNS = 9 };
-    char text[COLUMNS][48];
+    char text[COLUMNS][112];
     const char *cells[COLUMNS];
     double seconds = mean_of(e, i, "train_seconds");
-    snprintf(text[0], sizeof *text, "%s", e->methods[i]->title);
+    snprintf(text[0], sizeof *text, "%s", e->arms[i].title);
     format_count(text[1], sizeof *text, mean_of(e, i, "parameters"));
     format_count(text[2], sizeof *text, mean_of(e, i, "train_images"));
     if (seconds > 0)
@@ -54,7 +54,7 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     drl_status st = drl_eval_stem(stem, e, "tables", err);
     if (st == DRL_OK) st = drl_table_new(&table, title, sizeof head / sizeof *head, head, err);
     if (st != DRL_OK) return st;
-    for (size_t i = 0; st == DRL_OK && i < e->n_methods; i++) st = add_method(table, e, i, err);
+    for (size_t i = 0; st == DRL_OK && i < e->n_arms; i++) st = add_method(table, e, i, err);
     if (st == DRL_OK) st = drl_eval_notes(table, e, err);
     if (st == DRL_OK)
         st = drl_table_note(
@@ -81,17 +81,17 @@ static drl_status add_bound(drl_table *table, const char *bound, const char *mea
 static drl_status add_order(drl_table *table, const drl_evaluation *e, size_t better, size_t worse, drl_err *err) {
     drl_probe_kind probe = drl_eval_first_probe(e->settings);
     drl_stats a = drl_eval_best_stats(e, better, probe), b = drl_eval_best_stats(e, worse, probe);
-    char bound[128], measured[128];
-    snprintf(bound, sizeof bound, "%s above %s", e->methods[better]->title, e->methods[worse]->title);
+    char bound[224], measured[128];
+    snprintf(bound, sizeof bound, "%s above %s", e->arms[better].title, e->arms[worse].title);
     snprintf(measured, sizeof measured, "%.2f against %.2f %%", a.mean, b.mean);
     return add_bound(table, bound, measured, a.n && b.n && a.mean > b.mean, err);
 }
 
 static drl_status add_orders(drl_table *table, const drl_evaluation *e, drl_err *err) {
-    int supervised = drl_eval_find(e, "supervised"), untrained = drl_eval_find(e, "untrained");
+    int supervised = drl_eval_find(e, "supervised", NULL), untrained = drl_eval_find(e, "untrained", NULL);
     drl_status st = DRL_OK;
-    for (size_t i = 0; st == DRL_OK && i < e->n_methods; i++) {
-        if (!drl_method_trainer(e->methods[i])->build || e->methods[i]->labels) continue;
+    for (size_t i = 0; st == DRL_OK && i < e->n_arms; i++) {
+        if (!drl_method_trainer(e->arms[i].method)->build || e->arms[i].method->labels) continue;
         if (supervised >= 0) st = add_order(table, e, (size_t)supervised, i, err);
         if (st == DRL_OK && untrained >= 0) st = add_order(table, e, i, (size_t)untrained, err);
     }
@@ -100,8 +100,8 @@ static drl_status add_orders(drl_table *table, const drl_evaluation *e, drl_err 
 
 /* What a method measures of itself: reconstruction, and how its codes lie on the sphere before and after training. */
 static drl_status add_measured(drl_table *table, const drl_evaluation *e, size_t i, drl_err *err) {
-    const char *title = e->methods[i]->title;
-    char bound[160], measured[160];
+    const char *title = e->arms[i].title;
+    char bound[200], measured[160];
     double error = mean_of(e, i, "reconstruction_error"), mean_image = mean_of(e, i, "mean_image_error");
     drl_status st = DRL_OK;
     if (error > 0) {
@@ -136,7 +136,7 @@ static drl_status make_bounds(const drl_evaluation *e, drl_err *err) {
     if (st == DRL_OK) st = drl_table_new(&table, title, 3, head, err);
     if (st != DRL_OK) return st;
     st = add_orders(table, e, err);
-    for (size_t i = 0; st == DRL_OK && i < e->n_methods; i++) st = add_measured(table, e, i, err);
+    for (size_t i = 0; st == DRL_OK && i < e->n_arms; i++) st = add_measured(table, e, i, err);
     if (st == DRL_OK)
         st = drl_table_note(
             table,
@@ -183,19 +183,19 @@ static drl_status write_entries(const char *path, const entry *entries, size_t n
 }
 
 static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
-    entry entries[DRL_EVAL_METHODS];
-    for (size_t i = 0; i < e->n_methods; i++) {
-        entries[i] = (entry){.label = e->methods[i]->title};
+    entry entries[DRL_EVAL_ARMS];
+    for (size_t i = 0; i < e->n_arms; i++) {
+        entries[i] = (entry){.label = e->arms[i].title};
         for (int probe = 0; probe < DRL_PROBES; probe++)
             entries[i].by[probe] = drl_eval_best_stats(e, i, (drl_probe_kind)probe);
         entries[i].key = entries[i].by[drl_eval_first_probe(e->settings)].mean;
     }
-    qsort(entries, e->n_methods, sizeof *entries, by_key);
+    qsort(entries, e->n_arms, sizeof *entries, by_key);
     char stem[DRL_PATH_MAX], data[DRL_PATH_MAX + 8], title[1200];
     drl_status st = drl_eval_stem(stem, e, "figures", err);
     snprintf(data, sizeof data, "%s.dat", stem);
     snprintf(title, sizeof title, "Methods compared: %s, %s scale", e->dataset, e->scale);
-    if (st == DRL_OK) st = write_entries(data, entries, e->n_methods, e->settings, err);
+    if (st == DRL_OK) st = write_entries(data, entries, e->n_arms, e->settings, err);
     if (st == DRL_OK) st = drl_figure("compare", data, title, stem, err);
     if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
     return st;

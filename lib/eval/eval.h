@@ -11,33 +11,36 @@ typedef struct drl_eval {
     drl_threads *team;
     drl_dataset *data;
     drl_store *store;
-    size_t n_methods;
-    const drl_method *methods[DRL_EVAL_METHODS];
-    size_t steps[DRL_EVAL_METHODS]; /* that each method trains */
+    size_t n_arms;
+    drl_arm arms[DRL_EVAL_ARMS];
 } drl_eval;
 
 /* The table of all settings but model.method; lent. */
 const drl_option *drl_eval_options(size_t *n);
 
-/* The configuration of one method: settings with its name and its steps. */
-void drl_eval_settings(drl_settings *out, const drl_eval *e, size_t method);
+/* e->arms: the methods of eval.methods under the variants of eval.variants. ERR_CONFIG. */
+drl_status drl_eval_arms(drl_eval *e, drl_err *err);
 
-/* *text = the settings that count for a method, to be freed; hash = SHA-256 of them, the method and the data. */
-drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, size_t method, drl_err *err);
+/* Whether a setting changes what is measured of a method; how often and how much is measured is none of these. */
+bool drl_eval_counts(const drl_method *method, const drl_option *o);
 
-/* Opens (and with it makes) the run of a method and seed. */
-drl_status drl_eval_open_run(drl_eval *e, const char *experiment, size_t method, uint64_t seed, int64_t *id,
+/* *text = the settings that count for an arm, to be freed; hash = SHA-256 of them, the method and the data. */
+drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, const drl_arm *arm, drl_err *err);
+
+/* Opens (and with it makes) the run of an arm and seed. */
+drl_status drl_eval_open_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
                              drl_err *err);
 
-/* Trains, measures, encodes and probes one method with one seed, as far as rows are missing. */
-drl_status drl_eval_run(drl_eval *e, size_t method, uint64_t seed, int64_t *id, drl_err *err);
+/* Trains, measures, encodes and probes one arm with one seed, as far as rows are missing. */
+drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err);
 
 /* Fits the probes that are asked for on codes of the training images at t, puts their validation rows, then encodes the
  * test images and puts the accuracies there at row_t (NaN: codes do not depend on t). Nothing where all rows are there.
  */
-drl_status drl_eval_probe(drl_eval *e, drl_model *m, int64_t run, double t, double row_t, uint64_t seed, drl_err *err);
+drl_status drl_eval_probe(drl_eval *e, const drl_arm *arm, drl_model *m, int64_t run, double t, double row_t,
+                          uint64_t seed, drl_err *err);
 
-/* Sets e->steps for the budget that is asked for. */
+/* Sets the arms' train.steps for the budget that is asked for. */
 drl_status drl_eval_budget(drl_eval *e, drl_err *err);
 
 /* Prints the plan, with times measured on a few steps. */

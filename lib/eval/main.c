@@ -1,5 +1,4 @@
 /* The frame of every program that evaluates methods: settings, data, methods by seeds, report (drl/eval.h). */
-#define _DEFAULT_SOURCE /* strsep */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,29 +29,6 @@ const drl_option *drl_eval_options(size_t *n) {
 
 /* ---- Settings ---------------------------------------------------------------------------------------------------- */
 
-/* e->methods from the names in eval.methods, separated by commas. */
-static drl_status find_methods(drl_eval *e, drl_err *err) {
-    char names[DRL_STRING_MAX], *rest = names, *name;
-    snprintf(names, sizeof names, "%s", e->s.eval.eval_methods);
-    while ((name = strsep(&rest, ",")) != NULL) {
-        name += strspn(name, " ");
-        name[strcspn(name, " ")] = '\0';
-        if (!*name) continue;
-        const drl_method *method = drl_method_find(name);
-        if (!method)
-            return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: '%.40s' is unknown; the methods are: %s", name,
-                            drl_method_names());
-        if (!method->encoder) return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: %s learns no code to evaluate", name);
-        for (size_t i = 0; i < e->n_methods; i++)
-            if (e->methods[i] == method) return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: %s is named twice", name);
-        if (e->n_methods == DRL_EVAL_METHODS)
-            return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: more than %d", DRL_EVAL_METHODS);
-        e->steps[e->n_methods] = e->s.model.train_steps;
-        e->methods[e->n_methods++] = method;
-    }
-    return e->n_methods ? DRL_OK : drl_fail(err, DRL_ERR_CONFIG, "eval.methods: want at least one");
-}
-
 /* What would leave nothing to report, or cannot be trained. */
 static drl_status check(drl_eval *e, drl_err *err) {
     const drl_list *times = &e->s.eval.eval_times;
@@ -63,12 +39,8 @@ static drl_status check(drl_eval *e, drl_err *err) {
         if (!(times->v[i] > times->v[i - 1]))
             return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want rising times, got %g before %g", times->v[i - 1],
                             times->v[i]);
-    static drl_settings s;
     drl_status st = DRL_OK;
-    for (size_t i = 0; i < e->n_methods && st == DRL_OK; i++) {
-        drl_eval_settings(&s, e, i);
-        st = drl_model_check(&s.model, err);
-    }
+    for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) st = drl_model_check(&e->arms[i].settings.model, err);
     return st;
 }
 
@@ -78,7 +50,7 @@ static drl_status read_settings(drl_eval *e, int argc, char **argv, drl_err *err
     drl_status st = drl_cli_parse(&e->cli, argc, argv, e->program->summary, options, n, err);
     if (st != DRL_OK || e->cli.action != DRL_CLI_RUN) return st;
     st = drl_cli_config(&e->cli, &e->s, e->program->config_dir, err);
-    if (st == DRL_OK) st = find_methods(e, err);
+    if (st == DRL_OK) st = drl_eval_arms(e, err);
     return st == DRL_OK ? check(e, err) : st;
 }
 
@@ -107,7 +79,7 @@ static drl_status open_all(drl_eval *e, drl_err *err) {
 /* Rows being read back. */
 typedef struct reader {
     drl_evaluation *into;
-    size_t method, capacity;
+    size_t arm, capacity;
 } reader;
 
 static drl_status keep_row(void *arg, const drl_row *from, drl_err *err) {
@@ -124,7 +96,7 @@ static drl_status keep_row(void *arg, const drl_row *from, drl_err *err) {
         r->capacity = capacity;
     }
     drl_eval_row *row = &e->rows[e->n_rows++];
-    *row = (drl_eval_row){.method = r->method, .seed = from->seed, .t = from->t, .value = from->value};
+    *row = (drl_eval_row){.arm = r->arm, .seed = from->seed, .t = from->t, .value = from->value};
     snprintf(row->metric, sizeof row->metric, "%s", from->metric);
     return DRL_OK;
 }
@@ -134,8 +106,8 @@ static drl_status report(drl_eval *e, drl_evaluation *v, drl_err *err) {
     reader r = {.into = v};
     drl_status st = DRL_OK;
     size_t seeds = e->s.eval.eval_seeds;
-    for (size_t i = 0; i < e->n_methods * seeds && st == DRL_OK; i++) {
-        r.method = i / seeds;
+    for (size_t i = 0; i < e->n_arms * seeds && st == DRL_OK; i++) {
+        r.arm = i / seeds;
         st = drl_store_run_rows(e->store, v->runs[i], keep_row, &r, err);
     }
     if (st == DRL_OK) st = e->program->report(v, err);
@@ -159,11 +131,11 @@ static drl_status run(drl_eval *e, drl_err *err) {
                          .out = e->cli.out,
                          .program = e->program->name,
                          .store = e->store,
-                         .n_methods = e->n_methods};
-    memcpy(v.methods, e->methods, sizeof v.methods);
+                         .n_arms = e->n_arms,
+                         .arms = e->arms};
     for (uint64_t seed = 1; seed <= e->s.eval.eval_seeds; seed++)
-        for (size_t i = 0; i < e->n_methods && st == DRL_OK; i++)
-            st = drl_eval_run(e, i, seed, &v.runs[i * e->s.eval.eval_seeds + seed - 1], err);
+        for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++)
+            st = drl_eval_run(e, &e->arms[i], seed, &v.runs[i * e->s.eval.eval_seeds + seed - 1], err);
     return st == DRL_OK ? report(e, &v, err) : st;
 }
 

@@ -9,17 +9,12 @@
 
 #define ROUNDS 3 /* of a comparison of two methods' steps */
 
-/* Opens the model of a method and makes a step, which warms caches. */
-static drl_status open_warm(drl_model **m, drl_eval *e, size_t method, drl_err *err) {
-    drl_settings *s;
+/* Opens the model of an arm and makes a step, which warms caches. */
+static drl_status open_warm(drl_model **m, drl_eval *e, const drl_arm *arm, drl_err *err) {
     double loss;
     *m = NULL;
-    drl_status st = drl_alloc(&s, 1, sizeof *s, "settings", err);
-    if (st != DRL_OK) return st;
-    drl_eval_settings(s, e, method);
-    st = drl_model_open(m, &s->model, e->data, 1, e->team, err);
+    drl_status st = drl_model_open(m, &arm->settings.model, e->data, 1, e->team, err);
     if (st == DRL_OK && (*m)->train) st = drl_model_step(*m, &loss, err);
-    drl_free(s);
     return st;
 }
 
@@ -41,11 +36,12 @@ static int by_value(const void *a, const void *b) {
 }
 
 /* *ratio = what a step of the reference takes in steps of the method: the median of rounds taken in turn. */
-static drl_status compare_steps(double *ratio, drl_eval *e, size_t reference, size_t method, drl_err *err) {
+static drl_status compare_steps(double *ratio, drl_eval *e, const drl_arm *reference, const drl_arm *arm,
+                                drl_err *err) {
     drl_model *m[2] = {NULL, NULL};
     double ratios[ROUNDS];
     drl_status st = open_warm(&m[0], e, reference, err);
-    if (st == DRL_OK) st = open_warm(&m[1], e, method, err);
+    if (st == DRL_OK) st = open_warm(&m[1], e, arm, err);
     for (int r = 0; r < ROUNDS && st == DRL_OK; r++) {
         double step[2] = {1, 1};
         st = time_steps(&step[0], m[0], 1, err);
@@ -63,7 +59,7 @@ static drl_status compare_steps(double *ratio, drl_eval *e, size_t reference, si
 
 /* The steps of a method that take as long as the reference's: measured once, and then a row of the store, so that the
  * same command finds the same models again. */
-static drl_status equal_time(drl_eval *e, size_t reference, size_t method, drl_err *err) {
+static drl_status equal_time(drl_eval *e, const drl_arm *reference, drl_arm *arm, drl_err *err) {
     char metric[64], hash[65], *text;
     int64_t id;
     bool found = false;
@@ -71,31 +67,31 @@ static drl_status equal_time(drl_eval *e, size_t reference, size_t method, drl_e
     drl_status st = drl_eval_identify(&text, hash, e, reference, err);
     drl_free(text);
     if (st != DRL_OK) return st;
-    snprintf(metric, sizeof metric, "steps_as_long_as_%.24s_%.12s", e->methods[reference]->name, hash);
-    st = drl_eval_open_run(e, "budget", method, 1, &id, err);
+    snprintf(metric, sizeof metric, "steps_as_long_as_%.24s_%.12s", reference->method->name, hash);
+    st = drl_eval_open_run(e, "budget", arm, 1, &id, err);
     if (st == DRL_OK && e->cli.resume) st = drl_store_get(e->store, id, metric, NAN, &found, &value, NULL, 0, err);
-    if (st == DRL_OK && !found && (st = compare_steps(&ratio, e, reference, method, err)) == DRL_OK) {
-        value = fmax(1, round((double)e->steps[reference] * ratio / 10) * 10);
+    if (st == DRL_OK && !found && (st = compare_steps(&ratio, e, reference, arm, err)) == DRL_OK) {
+        value = fmax(1, round((double)reference->settings.model.train_steps * ratio / 10) * 10);
         st = drl_store_put(e->store, id, metric, NAN, value, "measured in turn", err);
     }
     if (st == DRL_OK) {
-        e->steps[method] = (size_t)value;
-        drl_log("budget: %s trains %zu steps, as long as %s's %zu", e->methods[method]->name, e->steps[method],
-                e->methods[reference]->name, e->steps[reference]);
+        arm->settings.model.train_steps = (size_t)value;
+        drl_log("budget: %s trains %zu steps, as long as %s's %zu", arm->title, arm->settings.model.train_steps,
+                reference->title, reference->settings.model.train_steps);
     }
     return st;
 }
 
 drl_status drl_eval_budget(drl_eval *e, drl_err *err) {
-    size_t reference = e->n_methods;
+    const drl_arm *reference = NULL;
     drl_status st = DRL_OK;
     if (e->s.eval.eval_budget != DRL_BUDGET_TIME) return DRL_OK;
-    for (size_t i = 0; i < e->n_methods && st == DRL_OK; i++) {
-        if (!drl_method_trainer(e->methods[i])->build) continue;
-        if (reference == e->n_methods)
-            reference = i;
+    for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) {
+        if (!drl_method_trainer(e->arms[i].method)->build) continue;
+        if (!reference)
+            reference = &e->arms[i];
         else
-            st = equal_time(e, reference, i, err);
+            st = equal_time(e, reference, &e->arms[i], err);
     }
     return st;
 }
@@ -133,17 +129,17 @@ static drl_status time_mlp(double *seconds, drl_eval *e, size_t d, drl_err *err)
     return st;
 }
 
-/* Seconds of one method, all seeds: training, encoding, MLP probes. */
+/* Seconds of one arm, all seeds: training, encoding, MLP probes. */
 typedef struct cost {
     double train, encode, probe, memory;
 } cost;
 
-static drl_status plan_method(cost *c, drl_eval *e, size_t i, drl_err *err) {
+static drl_status plan_arm(cost *c, drl_eval *e, const drl_arm *arm, drl_err *err) {
     enum { SAMPLE = 1024 };
     drl_model *m;
     drl_real *codes = NULL;
     double step = 0, mlp;
-    drl_status st = open_warm(&m, e, i, err);
+    drl_status st = open_warm(&m, e, arm, err);
     if (st == DRL_OK && m->train) st = time_steps(&step, m, 2, err);
     const drl_images *im = e->data->split;
     size_t d = st == DRL_OK ? drl_model_code_size(m) : 0, sample = im[0].n < SAMPLE ? im[0].n : SAMPLE;
@@ -156,13 +152,14 @@ static drl_status plan_method(cost *c, drl_eval *e, size_t i, drl_err *err) {
     if (st == DRL_OK) {
         char took[32], rate[64] = "nothing to train";
         size_t seeds = e->s.eval.eval_seeds, sets = seeds * (drl_model_trajectory(m) ? e->s.eval.eval_times.n : 1);
-        *c = (cost){step * (double)(e->steps[i] * seeds), encode * (double)sets, mlp * (double)sets, 0};
+        *c = (cost){step * (double)(arm->settings.model.train_steps * seeds), encode * (double)sets, mlp * (double)sets,
+                    0};
         drl_graph_stats gs = m->train ? drl_graph_get_stats(m->train) : (drl_graph_stats){0};
         c->memory = (double)(gs.tensor_bytes + gs.gradient_bytes) * 1e-6;
         if (m->train)
-            snprintf(rate, sizeof rate, "%zu steps of %zu images; measured %.0f images/s", e->steps[i],
-                     m->cfg.train_batch, (double)m->cfg.train_batch / step);
-        printf("  %-13s %9zu parameters %8.1f M multiply-accumulates an image; %s: %s\n", m->method->name,
+            snprintf(rate, sizeof rate, "%zu steps of %zu images; measured %.0f images/s",
+                     arm->settings.model.train_steps, m->cfg.train_batch, (double)m->cfg.train_batch / step);
+        printf("  %-13s %9zu parameters %8.1f M multiply-accumulates an image; %s: %s\n", arm->title,
                drl_params_trained(&m->params), gs.macs * 1e-6, rate, drl_format_duration(took, sizeof took, c->train));
     }
     drl_model_close(m);
@@ -173,13 +170,13 @@ drl_status drl_eval_dry_run(drl_eval *e, drl_err *err) {
     cost all = {0};
     size_t models = 0;
     char text[4][32];
-    for (size_t i = 0; i < e->n_methods; i++)
-        models += drl_method_trainer(e->methods[i])->build ? e->s.eval.eval_seeds : 0;
-    printf("%s on %s, scale %s: plan\n  models to train: %zu (%zu methods, %zu seeds)\n", e->program->name,
-           e->data->name, drl_scale_name(e->cli.scale), models, e->n_methods, e->s.eval.eval_seeds);
-    for (size_t i = 0; i < e->n_methods; i++) {
+    for (size_t i = 0; i < e->n_arms; i++)
+        models += drl_method_trainer(e->arms[i].method)->build ? e->s.eval.eval_seeds : 0;
+    printf("%s on %s, scale %s: plan\n  models to train: %zu (%zu arms, %zu seeds)\n", e->program->name, e->data->name,
+           drl_scale_name(e->cli.scale), models, e->n_arms, e->s.eval.eval_seeds);
+    for (size_t i = 0; i < e->n_arms; i++) {
         cost c;
-        drl_status st = plan_method(&c, e, i, err);
+        drl_status st = plan_arm(&c, e, &e->arms[i], err);
         if (st != DRL_OK) return st;
         all = (cost){all.train + c.train, all.encode + c.encode, all.probe + c.probe, fmax(all.memory, c.memory)};
     }

@@ -25,6 +25,7 @@ bool drl_eval_wants(const drl_settings *s, drl_probe_kind probe) {
 /* What is known of one set of codes. */
 typedef struct work {
     drl_eval *e;
+    const drl_settings *s;
     drl_model *m;
     int64_t run;
     double t, row_t;
@@ -44,7 +45,7 @@ static drl_status find_missing(work *w, bool *any, drl_err *err) {
     for (int probe = 0; probe < DRL_PROBES && st == DRL_OK; probe++) {
         bool found = false;
         double value;
-        if (!drl_eval_wants(&w->e->s, (drl_probe_kind)probe)) continue;
+        if (!drl_eval_wants(w->s, (drl_probe_kind)probe)) continue;
         if (w->e->cli.resume)
             st = drl_store_get(w->e->store, w->run, drl_probe_metric[probe], w->row_t, &found, &value, NULL, 0, err);
         w->missing[probe] = !found;
@@ -78,7 +79,7 @@ static drl_status encode_training(work *w, drl_err *err) {
 /* w->x: standardised by the codes of the training part, where that is asked for. */
 static drl_status standardise(work *w, drl_err *err) {
     w->x = w->raw;
-    if (!w->e->s.eval.probe_standardise || !(w->missing[DRL_PROBE_MLP] || w->missing[DRL_PROBE_LINEAR])) return DRL_OK;
+    if (!w->s->eval.probe_standardise || !(w->missing[DRL_PROBE_MLP] || w->missing[DRL_PROBE_LINEAR])) return DRL_OK;
     w->x = NULL;
     drl_status st = drl_alloc(&w->mean, 2 * w->d, sizeof *w->mean, "standardisation", err);
     if (st == DRL_OK) st = drl_alloc(&w->x, w->n * w->d, sizeof *w->x, "standardised codes", err);
@@ -97,7 +98,7 @@ static drl_codes codes_of(const work *w, const drl_real *x, size_t from, size_t 
 /* k-NN has nothing to choose: what it scores on validation with the training part says which t is best; the classifier
  * that is kept knows all. */
 static drl_status fit_knn(work *w, double *val_accuracy, drl_err *err) {
-    size_t k = w->e->s.eval.probe_neighbours, n_train = w->n - w->n_val;
+    size_t k = w->s->eval.probe_neighbours, n_train = w->n - w->n_val;
     drl_classifier *part;
     drl_status st = drl_probe_knn(&part, codes_of(w, w->raw, 0, n_train), k, err);
     if (st != DRL_OK) return st;
@@ -116,7 +117,7 @@ static drl_status fit(work *w, drl_probe_kind probe, double *val_accuracy, drl_e
     drl_status st;
     if (probe == DRL_PROBE_KNN) return fit_knn(w, val_accuracy, err);
     if (probe == DRL_PROBE_MLP) {
-        bool fast = w->e->s.eval.probe_mlp == DRL_MLP_FAST;
+        bool fast = w->s->eval.probe_mlp == DRL_MLP_FAST;
         drl_mlp_cfg cfg = fast ? drl_mlp_fast() : drl_mlp_published();
         drl_mlp_job job = {.train = train, .val = val, .seed = w->seed};
         st = drl_probe_mlp(&w->fit[probe], &r, &job, 1, &cfg, w->e->team, err);
@@ -170,9 +171,11 @@ static drl_status score(work *w, drl_err *err) {
     return st;
 }
 
-drl_status drl_eval_probe(drl_eval *e, drl_model *m, int64_t run, double t, double row_t, uint64_t seed, drl_err *err) {
+drl_status drl_eval_probe(drl_eval *e, const drl_arm *arm, drl_model *m, int64_t run, double t, double row_t,
+                          uint64_t seed, drl_err *err) {
     size_t n = e->data->split[DRL_SPLIT_TRAIN].n;
     work w = {.e = e,
+              .s = &arm->settings,
               .m = m,
               .run = run,
               .t = t,

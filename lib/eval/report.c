@@ -1,4 +1,5 @@
 /* What reports have in common (drl/eval.h). */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,10 @@ drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *er
              m->train_batch, budgets[v->eval_budget], m->train_steps,
              v->eval_budget == DRL_BUDGET_TIME ? " of the first" : "");
     if (st == DRL_OK) st = drl_table_note(table, line, err);
+    if (st == DRL_OK && v->eval_variants[0]) {
+        snprintf(line, sizeof line, "Variants: %.700s.", v->eval_variants);
+        st = drl_table_note(table, line, err);
+    }
     char neighbours[48];
     snprintf(neighbours, sizeof neighbours, "k = %zu, cosine", v->probe_neighbours);
     snprintf(
@@ -62,7 +67,29 @@ drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *er
 drl_status drl_eval_export(const drl_evaluation *e, drl_err *err) {
     char stem[DRL_PATH_MAX];
     drl_status st = drl_eval_stem(stem, e, "tables", err);
-    if (st == DRL_OK) st = drl_store_export(e->store, e->runs, e->n_methods * e->settings->eval.eval_seeds, stem, err);
+    if (st == DRL_OK) st = drl_store_export(e->store, e->runs, e->n_arms * e->settings->eval.eval_seeds, stem, err);
     if (st == DRL_OK) printf("rows: %s-rows.csv, runs: %s-runs.json\n", stem, stem);
     return st;
+}
+
+bool drl_eval_curve(drl_curve *curve, drl_eval_points *points, const drl_evaluation *e, size_t arm,
+                    drl_probe_kind probe, double (*x)(const drl_arm *arm, double t)) {
+    size_t n;
+    const double *times = drl_eval_times(e, arm, &n);
+    bool line = isnan(times[0]);
+    for (size_t i = 0; i < n; i++) {
+        drl_stats s = drl_eval_stats(e, arm, drl_probe_metric[probe], times[i]);
+        if (s.n == 0) return false;
+        points->x[i] = x && !line ? x(&e->arms[arm], times[i]) : times[i];
+        points->mean[i] = 100 * s.mean;
+        points->half95[i] = 100 * s.half95;
+    }
+    *curve = (drl_curve){.label = e->arms[arm].title,
+                         .panel = drl_probe_title[probe],
+                         .kind = line ? DRL_CURVE_REFERENCE : DRL_CURVE_LINE,
+                         .n = n,
+                         .t = line ? NULL : points->x,
+                         .mean = points->mean,
+                         .half95 = line ? NULL : points->half95};
+    return true;
 }

@@ -1,4 +1,4 @@
-/* One method with one seed: trained, measured, probed (lib/eval/eval.h). */
+/* One arm with one seed: trained, measured, probed (lib/eval/eval.h). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,54 +10,43 @@
 
 #define EXPERIMENT "evaluation" /* of all programs: they share their runs */
 
-void drl_eval_settings(drl_settings *out, const drl_eval *e, size_t method) {
-    *out = e->s;
-    snprintf(out->model.model_method, sizeof out->model.model_method, "%s", e->methods[method]->name);
-    out->model.train_steps = e->steps[method];
-}
-
-/* Whether a setting changes what is measured of a method; how often and how much is measured is none of these. */
-static bool counts(const drl_method *method, const drl_option *o) {
+bool drl_eval_counts(const drl_method *method, const drl_option *o) {
     if (strcmp(o->section, "eval") == 0 || strcmp(o->section, "run") == 0) return false;
     return strcmp(o->section, "probe") == 0 || drl_method_depends(method, o);
 }
 
-drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, size_t method, drl_err *err) {
-    drl_settings *s = NULL;
+drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, const drl_arm *arm, drl_err *err) {
     drl_option *used = NULL;
     size_t n, kept = 0;
     const drl_option *options = drl_eval_options(&n);
     char *all;
     *text = NULL;
-    drl_status st = drl_alloc(&s, 1, sizeof *s, "configuration", err);
-    if (st == DRL_OK) st = drl_alloc(&used, n, sizeof *used, "configuration", err);
+    drl_status st = drl_alloc(&used, n, sizeof *used, "configuration", err);
     if (st == DRL_OK) {
-        drl_eval_settings(s, e, method);
         for (size_t i = 0; i < n; i++)
-            if (counts(e->methods[method], &options[i])) used[kept++] = options[i];
-        st = drl_config_text(text, s, used, kept, err);
+            if (drl_eval_counts(arm->method, &options[i])) used[kept++] = options[i];
+        st = drl_config_text(text, &arm->settings, used, kept, err);
     }
     if (st == DRL_OK) {
         size_t room = strlen(*text) + 256;
         if ((st = drl_alloc(&all, room, 1, "configuration", err)) == DRL_OK) {
             snprintf(all, room, "drl model %d, probes %d\n%s\nmethod %s\ndata %s\nprecision %s\n", DRL_MODEL_VERSION,
-                     DRL_PROBE_VERSION, *text, e->methods[method]->name, e->data->sha256, DRL_REAL_NAME);
+                     DRL_PROBE_VERSION, *text, arm->method->name, e->data->sha256, DRL_REAL_NAME);
             drl_sha256(hash, all, strlen(all));
             drl_free(all);
         }
     }
     drl_free(used);
-    drl_free(s);
     return st;
 }
 
-drl_status drl_eval_open_run(drl_eval *e, const char *experiment, size_t method, uint64_t seed, int64_t *id,
+drl_status drl_eval_open_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
                              drl_err *err) {
     char *text, hash[65];
-    drl_status st = drl_eval_identify(&text, hash, e, method, err);
+    drl_status st = drl_eval_identify(&text, hash, e, arm, err);
     if (st == DRL_OK) {
         drl_run_info info = {.experiment = experiment,
-                             .method = e->methods[method]->name,
+                             .method = arm->method->name,
                              .dataset = e->data->name,
                              .scale = drl_scale_name(e->cli.scale),
                              .config = text,
@@ -115,7 +104,7 @@ static drl_status measure_trained(drl_eval *e, drl_model *m, int64_t id, drl_err
     return st == DRL_OK && !found ? measure(e, m, id, "", err) : st;
 }
 
-/* ---- One method with one seed ------------------------------------------------------------------------------------ */
+/* ---- One arm with one seed --------------------------------------------------------------------------------------- */
 
 static drl_status put_training(drl_eval *e, const drl_model *m, int64_t id, const drl_train_run *run, drl_err *err) {
     const struct {
@@ -132,36 +121,42 @@ static drl_status put_training(drl_eval *e, const drl_model *m, int64_t id, cons
     return st;
 }
 
-static drl_status probe_all(drl_eval *e, drl_model *m, int64_t id, uint64_t seed, drl_err *err) {
-    const drl_list *times = &e->s.eval.eval_times;
-    if (!drl_model_trajectory(m)) return drl_eval_probe(e, m, id, 0, NAN, seed, err);
+static drl_status probe_all(drl_eval *e, const drl_arm *arm, drl_model *m, int64_t id, uint64_t seed, drl_err *err) {
+    const drl_list *times = &arm->settings.eval.eval_times;
+    if (!drl_model_trajectory(m)) return drl_eval_probe(e, arm, m, id, 0, NAN, seed, err);
     drl_status st = DRL_OK;
     for (size_t i = 0; st == DRL_OK && i < times->n; i++)
-        st = drl_eval_probe(e, m, id, times->v[i], times->v[i], seed, err);
+        st = drl_eval_probe(e, arm, m, id, times->v[i], times->v[i], seed, err);
     return st;
 }
 
-drl_status drl_eval_run(drl_eval *e, size_t method, uint64_t seed, int64_t *id, drl_err *err) {
-    drl_settings *s;
+drl_status drl_eval_missing(bool *missing, const drl_subject *s, const char *metric, double t, drl_err *err) {
+    bool found = false;
+    double value;
+    drl_status st = s->resume ? drl_store_get(s->store, s->run, metric, t, &found, &value, NULL, 0, err) : DRL_OK;
+    *missing = !found;
+    return st;
+}
+
+drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err) {
     drl_model *m = NULL;
-    char label[96];
-    drl_status st = drl_alloc(&s, 1, sizeof *s, "settings", err);
-    if (st != DRL_OK) return st;
-    drl_eval_settings(s, e, method);
-    snprintf(label, sizeof label, "%s seed %llu", e->methods[method]->name, (unsigned long long)seed);
+    char label[112];
+    snprintf(label, sizeof label, "%s%s%s seed %llu", arm->method->name, arm->variant[0] ? " " : "", arm->variant,
+             (unsigned long long)seed);
     drl_train_run run = {.label = label,
                          .provenance = drl_provenance(),
-                         .checkpoint_seconds = s->eval.run_checkpoint_seconds,
+                         .checkpoint_seconds = arm->settings.eval.run_checkpoint_seconds,
                          .resume = e->cli.resume};
-    st = drl_eval_open_run(e, EXPERIMENT, method, seed, id, err);
-    bool measures = e->methods[method]->measure != NULL;
-    if (st == DRL_OK && measures) st = measure_untrained(e, s, *id, seed, err);
-    if (st == DRL_OK) st = drl_model_obtain(&m, &s->model, e->data, seed, e->team, e->cli.out, &run, err);
+    drl_status st = drl_eval_open_run(e, EXPERIMENT, arm, seed, id, err);
+    bool measures = arm->method->measure != NULL;
+    if (st == DRL_OK && measures) st = measure_untrained(e, &arm->settings, *id, seed, err);
+    if (st == DRL_OK) st = drl_model_obtain(&m, &arm->settings.model, e->data, seed, e->team, e->cli.out, &run, err);
     if (st == DRL_OK) st = put_training(e, m, *id, &run, err);
     if (st == DRL_OK && measures) st = measure_trained(e, m, *id, err);
     if (st == DRL_OK) drl_log("%s: probing its codes", label);
-    if (st == DRL_OK) st = probe_all(e, m, *id, seed, err);
+    if (st == DRL_OK) st = probe_all(e, arm, m, *id, seed, err);
+    if (st == DRL_OK && e->program->measure)
+        st = e->program->measure(&(drl_subject){arm, seed, m, e->store, *id, e->cli.out, label, e->cli.resume}, err);
     drl_model_close(m);
-    drl_free(s);
     return st;
 }

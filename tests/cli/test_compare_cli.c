@@ -102,9 +102,9 @@ static void equal_time(void **state) {
         run_tiny(&o, "compare", out,
                  (const char *const[]){"--budget=time", "--methods=drl, supervised", "--set=train.steps=20", NULL});
         if (o.status != 0) fail_msg("%s", o.err);
-        const char *at = strstr(o.err, "budget: supervised trains ");
+        const char *at = strstr(o.err, "budget: supervised encoder trains ");
         assert_non_null(at);
-        steps[again] = strtoul(at + strlen("budget: supervised trains "), NULL, 10);
+        steps[again] = strtoul(at + strlen("budget: supervised encoder trains "), NULL, 10);
     }
     assert_true(steps[0] > 20);
     assert_int_equal(steps[0], steps[1]);
@@ -116,11 +116,42 @@ static void equal_time(void **state) {
     free(table);
 }
 
+/* Each method under each variant that has a key of its own there, and once where none has. */
+static void variants_are_arms(void **state) {
+    (void)state;
+    static outcome o;
+    const char *out = in_dir("variants");
+    run_tiny(&o, "compare", out,
+             (const char *const[]){"--methods=drl, ae",
+                                   "--variants=plain VE: diffusion.sde=ve | VP: diffusion.sde=vp diffusion.gamma=0",
+                                   NULL});
+    if (o.status != 0) fail_msg("%s", o.err);
+    char *table = table_of(out, "factors-smoke.md");
+    const char *ve = strstr(table, "| DRL, plain VE |"), *vp = strstr(table, "| DRL, VP |"),
+               *ae = strstr(table, "| AE |");
+    assert_true(ve && vp && ae && ve < vp && vp < ae);
+    assert_non_null(strstr(table, "Variants: plain VE: diffusion.sde=ve \\| VP: diffusion.sde=vp diffusion.gamma=0."));
+    free(table);
+    assert_non_null(strstr(o.err, "drl plain VE seed 1: probing"));
+    assert_non_null(strstr(o.err, "drl VP seed 1: probing"));
+    /* the first is the model of the plain configuration */
+    run_tiny(&o, "compare", out, (const char *const[]){"--methods=drl", NULL});
+    assert_int_equal(o.status, 0);
+    assert_null(strstr(o.err, "4 of 4 steps, "));
+    assert_null(strstr(o.err, "encoded and probed"));
+}
+
 static void what_cannot_be_compared_is_told(void **state) {
     (void)state;
     static outcome o;
     static const char *const cases[][2] = {
         {"--methods=drl,simclrr", "'simclrr' is unknown|simclr-gauss|vicreg"},
+        {"--variants=VP", "'VP': want NAME: SECTION.KEY=VALUE"},
+        {"--variants=VP:", "VP sets nothing"},
+        {"--variants=VP: diffusion.sde=pv", "eval.variants: VP|diffusion.sde"},
+        {"--variants=VP: eval.seeds=3", "eval.seeds=3 is the same for all arms"},
+        {"--variants=VP: diffusion.sde=vp | VP: diffusion.sde=ve", "VP is named twice"},
+        {"--variants=VP: model.encoder_depth=11", "model.encoder_depth = 11"},
         {"--methods=dsm", "dsm learns no code"},
         {"--methods=drl,ae,drl", "drl is named twice"},
         {"--set=ddae.layer=60", "ddae.layer = 60"},
@@ -145,6 +176,7 @@ int main(void) {
         cmocka_unit_test(every_method_is_compared),
         cmocka_unit_test(programs_share_models_and_rows),
         cmocka_unit_test(equal_time),
+        cmocka_unit_test(variants_are_arms),
         cmocka_unit_test(what_cannot_be_compared_is_told),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);

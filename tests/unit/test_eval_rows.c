@@ -14,10 +14,11 @@
 static drl_settings settings;
 static drl_eval_row rows[64];
 static drl_evaluation e;
+static drl_arm arms[2];
 
-static void add(size_t method, const char *metric, double t, uint64_t seed, double value) {
+static void add(size_t arm, const char *metric, double t, uint64_t seed, double value) {
     drl_eval_row *r = &rows[e.n_rows++];
-    *r = (drl_eval_row){.method = method, .seed = seed, .t = t, .value = value};
+    *r = (drl_eval_row){.arm = arm, .seed = seed, .t = t, .value = value};
     snprintf(r->metric, sizeof r->metric, "%s", metric);
 }
 
@@ -36,9 +37,10 @@ static int make_rows(void **state) {
     settings.eval.probe_mlp = DRL_MLP_NONE;
     e.settings = &settings;
     e.rows = rows;
-    e.n_methods = 2;
-    e.methods[0] = drl_method_find("drl");
-    e.methods[1] = &plain;
+    e.n_arms = 2;
+    e.arms = arms;
+    arms[0] = (drl_arm){.method = drl_method_find("drl"), .settings = settings};
+    arms[1] = (drl_arm){.method = &plain, .settings = settings};
     for (uint64_t seed = 1; seed <= 2; seed++)
         for (size_t k = 0; k < 3; k++) {
             add(0, "linear_val_accuracy", settings.eval.eval_times.v[k], seed, val[seed - 1][k]);
@@ -59,8 +61,8 @@ static void values(void **state) {
     drl_stats s = drl_eval_stats(&e, 0, "linear_accuracy", 0.5);
     assert_true(s.n == 2 && fabs(s.mean - 0.55) < 1e-12);
     assert_int_equal(drl_eval_stats(&e, 1, "knn_accuracy", NAN).n, 0);
-    assert_int_equal(drl_eval_find(&e, "plain"), 1);
-    assert_int_equal(drl_eval_find(&e, "ae"), -1);
+    assert_int_equal(drl_eval_find(&e, "plain", NULL), 1);
+    assert_int_equal(drl_eval_find(&e, "ae", NULL), -1);
 }
 
 static void times(void **state) {
@@ -68,9 +70,9 @@ static void times(void **state) {
     size_t n;
     assert_true(drl_eval_times(&e, 0, &n)[1] == 0.5 && n == 3);
     assert_true(isnan(drl_eval_times(&e, 1, &n)[0]) && n == 1);
-    settings.model.model_code = DRL_CODE_STATIC;
+    arms[0].settings.model.model_code = DRL_CODE_STATIC;
     assert_true(isnan(drl_eval_times(&e, 0, &n)[0]) && n == 1);
-    settings.model.model_code = DRL_CODE_TIME;
+    arms[0].settings.model.model_code = DRL_CODE_TIME;
 }
 
 static void validation_chooses(void **state) {

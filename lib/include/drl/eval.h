@@ -16,6 +16,7 @@
 
 #define DRL_EVAL_OPTIONS(X)                                                                                            \
     X(STRING, eval, methods, "drl", DRL_ANY, "methods, separated by commas")                                           \
+    X(STRING, eval, variants, "", DRL_ANY, "NAME: SECTION.KEY=VALUE ... | NAME: ...: each method under each")          \
     X(LIST, eval, times, "0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1", DRL_RANGE(0, 1), "times t of the codes") \
     X(SIZE, eval, seeds, "3", DRL_RANGE(1, 100), "seeds: models trained and probed, 1, 2, ...")                        \
     X(ENUM, eval, budget, "images", DRL_CHOICES("images|time"),                                                        \
@@ -38,52 +39,63 @@ typedef struct drl_settings {
     drl_eval_cfg eval;
 } drl_settings;
 
-/* ---- Rows in memory ---------------------------------------------------------------------------------------------- */
+/* ---- Arms and their rows in memory ------------------------------------------------------------------------------- */
 
-#define DRL_EVAL_METHODS 32
-#define DRL_EVAL_SEEDS   100
+#define DRL_EVAL_ARMS  32
+#define DRL_EVAL_SEEDS 100
+
+/* One arm of an evaluation: a method under one of the variants of eval.variants, say "VP: diffusion.sde=vp". A method
+ * that none of their keys concerns has one arm without a variant. */
+typedef struct drl_arm {
+    const drl_method *method;
+    char variant[48], title[96]; /* "VP", or ""; "DRL, VP"                                                 */
+    drl_settings settings;       /* the configuration with the variant, the method and its steps set in it */
+} drl_arm;
 
 typedef struct drl_eval_row {
-    size_t method; /* place among the methods of the evaluation */
+    size_t arm; /* place among the arms of the evaluation */
     uint64_t seed;
     char metric[48];
     double t, value; /* t NaN: does not depend on it */
 } drl_eval_row;
 
-/* What an evaluation leaves for its report: methods in the order asked for, and the rows of their runs, read back from
- * the store. */
+/* What an evaluation leaves for its report: arms in the order asked for, a method's variants together, and the rows of
+ * their runs, read back from the store. */
 typedef struct drl_evaluation {
-    const drl_settings *settings;
+    const drl_settings *settings; /* as configured, before variants */
     const char *dataset, *scale, *out, *program;
     drl_store *store;
-    size_t n_methods;
-    const drl_method *methods[DRL_EVAL_METHODS];
-    int64_t runs[DRL_EVAL_METHODS * DRL_EVAL_SEEDS]; /* (methods, seeds) */
+    size_t n_arms;
+    const drl_arm *arms;
+    int64_t runs[DRL_EVAL_ARMS * DRL_EVAL_SEEDS]; /* (arms, seeds) */
     size_t n_rows;
     drl_eval_row *rows;
 } drl_evaluation;
 
 /* One value, NaN where there is none; and statistics over the seeds. t NaN: a row without a time. */
-double drl_eval_value(const drl_evaluation *e, size_t method, const char *metric, double t, uint64_t seed);
-drl_stats drl_eval_stats(const drl_evaluation *e, size_t method, const char *metric, double t);
+double drl_eval_value(const drl_evaluation *e, size_t arm, const char *metric, double t, uint64_t seed);
+drl_stats drl_eval_stats(const drl_evaluation *e, size_t arm, const char *metric, double t);
 
-/* The times at which a method's codes were probed: *n of them, one NaN where codes do not depend on t. */
-const double *drl_eval_times(const drl_evaluation *e, size_t method, size_t *n);
+/* The times at which an arm's codes were probed: *n of them, one NaN where codes do not depend on t. */
+const double *drl_eval_times(const drl_evaluation *e, size_t arm, size_t *n);
 
 /* The time of the best validation accuracy, by the mean over the seeds; NaN where codes do not depend on t. */
-double drl_eval_best_time(const drl_evaluation *e, size_t method, drl_probe_kind probe);
+double drl_eval_best_time(const drl_evaluation *e, size_t arm, drl_probe_kind probe);
 
 /* Test accuracy in per cent at the time that is best on validation, of one seed (chosen by that seed alone; NaN where
  * missing); and over seeds. */
-double drl_eval_best(const drl_evaluation *e, size_t method, drl_probe_kind probe, uint64_t seed);
-drl_stats drl_eval_best_stats(const drl_evaluation *e, size_t method, drl_probe_kind probe);
+double drl_eval_best(const drl_evaluation *e, size_t arm, drl_probe_kind probe, uint64_t seed);
+drl_stats drl_eval_best_stats(const drl_evaluation *e, size_t arm, drl_probe_kind probe);
+
+/* The same of a minus b, seed by seed. */
+drl_stats drl_eval_difference(const drl_evaluation *e, size_t a, size_t b, drl_probe_kind probe);
 
 /* Whether the configuration asks for a probe; the first that it does. */
 bool drl_eval_wants(const drl_settings *s, drl_probe_kind probe);
 drl_probe_kind drl_eval_first_probe(const drl_settings *s);
 
-/* Place of a method by name, or -1. */
-int drl_eval_find(const drl_evaluation *e, const char *method);
+/* Place of a method's arm by the names of both, or -1. variant NULL: of its first arm. */
+int drl_eval_find(const drl_evaluation *e, const char *method, const char *variant);
 
 /* ---- What reports have in common --------------------------------------------------------------------------------- */
 
@@ -99,11 +111,55 @@ drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *er
 /* Writes the rows and runs behind a report beside it, and prints where. */
 drl_status drl_eval_export(const drl_evaluation *e, drl_err *err);
 
+/* An arm as a curve of a figure: test accuracy in per cent against x(t) (NULL: t), or a reference line where its codes
+ * do not depend on t, without an interval: bands of many lines would hide each other. False where rows are missing. The
+ * curve's numbers lie in *points. */
+typedef struct drl_eval_points {
+    double x[DRL_LIST_MAX], mean[DRL_LIST_MAX], half95[DRL_LIST_MAX];
+} drl_eval_points;
+bool drl_eval_curve(drl_curve *curve, drl_eval_points *points, const drl_evaluation *e, size_t arm,
+                    drl_probe_kind probe, double (*x)(const drl_arm *arm, double t));
+
+/* The claims of a report, by the first probe: begin; add, any number of them; end writes STEM-claims and the claims of
+ * all programs, prints where, and returns the first failure of all. */
+typedef struct drl_eval_claims {
+    const drl_evaluation *e;
+    drl_probe_kind probe;
+    drl_table *table;
+    drl_status status;
+    drl_err *err;
+} drl_eval_claims;
+/* title: "R1"; err is kept. */
+void drl_eval_claims_begin(drl_eval_claims *c, const drl_evaluation *e, const char *title, drl_err *err);
+/* One claim, that the effect (accuracy points over seeds) is above 0, measured on the runs of the n arms; into the
+ * table and the store. */
+void drl_eval_claims_add(drl_eval_claims *c, const char *id, const char *statement, drl_stats effect,
+                         const size_t *arms, size_t n);
+/* note: what the effects are. */
+drl_status drl_eval_claims_end(drl_eval_claims *c, const char *note);
+
 /* ---- Programs ---------------------------------------------------------------------------------------------------- */
+
+/* One arm with one seed, trained. */
+typedef struct drl_subject {
+    const drl_arm *arm;
+    uint64_t seed;
+    drl_model *model;
+    drl_store *store;
+    int64_t run;
+    const char *out, *label; /* of log lines: "drl VP seed 1" */
+    bool resume;             /* no: what is there is measured anew */
+} drl_subject;
+
+/* *missing tells whether a row is still to be made. */
+drl_status drl_eval_missing(bool *missing, const drl_subject *s, const char *metric, double t, drl_err *err);
 
 typedef struct drl_eval_program {
     const char *name, *summary;
     const char *config_dir; /* holds smoke.ini ... paper.ini */
+    /* What the program measures of every arm and seed after the probes, into rows of the subject's run; NULL: nothing.
+     * Called for finished runs too: it looks what is there (drl_eval_missing). */
+    drl_status (*measure)(const drl_subject *subject, drl_err *err);
     /* Writes tables, claims and figures, and prints where they are on standard output. */
     drl_status (*report)(const drl_evaluation *e, drl_err *err);
 } drl_eval_program;
