@@ -12,33 +12,7 @@
 #     number  1, 2, ... among the labels of a kind: gives colour and place in the legend; the same in all panels
 load plots."/style.gp"
 
-# What each block is: first row for the texts, all rows for the range of the ordinate.
-stats data using 4 nooutput
-blocks = STATS_blocks
-panels = int(STATS_max)
-array Panel[blocks]; array Kind[blocks]; array Number[blocks]; array Label[blocks]; array Title[panels]
-array Band[blocks]
-curves = 0; references = 0
-lo = 1e300; hi = -1e300
-do for [i = 1:blocks] {
-    panel_title = ""; label = ""
-    stats data index i-1 every ::0::0 using (panel_title = strcol(7), label = strcol(8), $5):6 nooutput
-    Kind[i] = int(STATS_max_x); Number[i] = int(STATS_max_y); Label[i] = label
-    stats data index i-1 using 3:4 nooutput
-    Band[i] = STATS_max_x > 0; Panel[i] = int(STATS_max_y); Title[Panel[i]] = panel_title
-    stats data index i-1 using ($2-$3):($2+$3) nooutput
-    lo = STATS_min_x < lo ? STATS_min_x : lo
-    hi = STATS_max_y > hi ? STATS_max_y : hi
-    if (Kind[i] == 0) { curves = Number[i] > curves ? Number[i] : curves } \
-    else { references = Number[i] > references ? Number[i] : references }
-}
-array Names[curves + references + 1]
-do for [i = 1:blocks] { Names[Number[i] + (Kind[i] ? curves : 0)] = Label[i] }
-style_of(i) = Number[i] + (Kind[i] ? 10 : 0)
-
-# A twentieth of air below and above; a flat figure gets one per cent each way.
-air = hi > lo ? 0.05 * (hi - lo) : 1
-lo = lo - air < 0 ? 0 : lo - air; hi = hi + air > 100 ? 100 : hi + air
+load plots."/blocks.gp"
 
 # Sizes in units of the terminal: panels, ordinate at the left, legend below in columns of 200 or more.
 width = panels == 1 ? 520 : 90 + 290 * panels
@@ -66,10 +40,9 @@ do for [format in "svg png"] {
     # title and legend go with the first panel, so that they are drawn once
     set label title at screen 0.5, screen 1 - 18.0 / height center noenhanced font heading(format)
     do for [k = 1:curves+references] {
-        line = k > curves ? 10 + k - curves : k
-        set arrow from screen key_x(k), screen key_y(k) to screen key_x(k) + 30.0 / width, screen key_y(k) nohead ls line
+        set arrow from screen key_x(k), screen key_y(k) to screen key_x(k) + 30.0 / width, screen key_y(k) nohead ls key_line(k)
         set label Names[k] at screen key_x(k) + 38.0 / width, screen key_y(k) left noenhanced
-        if (k <= curves) { set label "" at screen key_x(k) + 15.0 / width, screen key_y(k) point ls line }
+        if (key_point(k)) { set label "" at screen key_x(k) + 15.0 / width, screen key_y(k) point ls key_line(k) }
     }
     do for [p = 1:panels] {
         set lmargin at screen left(p); set rmargin at screen right(p)

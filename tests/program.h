@@ -134,6 +134,26 @@ static const char *checkpoint_of(const char *out) {
     return walk.found;
 }
 
+/* The text of the first file below a directory whose name ends like that; to be freed. */
+static char *text_of(const char *out, const char *ending) {
+    size_t size;
+    walk_tree(out, ending);
+    if (!walk.found[0]) fail_msg("no %s below %s", ending, out);
+    char *text = read_whole(walk.found, &size), *whole = realloc(text, size + 1);
+    assert_non_null(whole);
+    whole[size] = '\0';
+    return whole;
+}
+
+/* The parts, NULL at their end, are in the text in this order. */
+static void holds_in_order(const char *text, const char *const *parts) {
+    for (; *parts; parts++) {
+        const char *at = strstr(text, *parts);
+        if (!at) fail_msg("no %s, or not in its place, in\n%s", *parts, text);
+        text = at + 1;
+    }
+}
+
 /* ---- Running a program ------------------------------------------------------------------------------------------- */
 
 typedef struct outcome {

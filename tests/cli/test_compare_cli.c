@@ -23,16 +23,6 @@ static void run_tiny(outcome *o, const char *program, const char *out, const cha
     run_program(o, argv);
 }
 
-static char *table_of(const char *out, const char *ending) {
-    size_t size;
-    walk_tree(out, ending);
-    if (!walk.found[0]) fail_msg("no %s below %s", ending, out);
-    char *text = read_whole(walk.found, &size), *whole = realloc(text, size + 1);
-    assert_non_null(whole);
-    whole[size] = '\0';
-    return whole;
-}
-
 /* Every method known that learns a code, and the rows of the table in the order asked for. */
 static void every_method_is_compared(void **state) {
     (void)state;
@@ -44,7 +34,7 @@ static void every_method_is_compared(void **state) {
     const char *out = in_dir("all");
     run_tiny(&o, "compare", out, (const char *const[]){methods, NULL});
     if (o.status != 0) fail_msg("exit status %d: %s", o.status, o.err);
-    char *table = table_of(out, "factors-smoke.md"), *at = table, title[64];
+    char *table = text_of(out, "factors-smoke.md"), *at = table, title[64];
     for (size_t i = 0; drl_method_at(i); i++) {
         if (!drl_method_at(i)->encoder) continue;
         snprintf(title, sizeof title, "\n| %s |", drl_method_at(i)->title);
@@ -53,7 +43,7 @@ static void every_method_is_compared(void **state) {
     assert_non_null(strstr(table, "the same number of training images for all (4 steps)"));
     free(table);
 
-    char *bounds = table_of(out, "-bounds.md");
+    char *bounds = text_of(out, "-bounds.md");
     assert_non_null(strstr(bounds, "| supervised encoder above VDRL |"));
     assert_non_null(strstr(bounds, "| BYOL above untrained encoder |"));
     assert_non_null(strstr(bounds, "| AE: error of reconstruction at most a fifth of the mean image's |"));
@@ -61,7 +51,7 @@ static void every_method_is_compared(void **state) {
     assert_null(strstr(bounds, "raw pixels above"));
     free(bounds);
     static const char *const others[] = {".svg", ".png", "-rows.csv", "-runs.json"};
-    for (int i = 0; i < 4; i++) free(table_of(out, others[i]));
+    for (int i = 0; i < 4; i++) free(text_of(out, others[i]));
     assert_int_equal(temporaries(out), 0);
 }
 
@@ -79,12 +69,12 @@ static void programs_share_models_and_rows(void **state) {
     assert_null(strstr(o.err, "encoded and probed"));
 
     /* no claim is about these two; with DRL some are, of which smoke scale says nothing */
-    char *claims = table_of(out, "/claims.csv");
+    char *claims = text_of(out, "/claims.csv");
     assert_null(strstr(claims, "R1."));
     free(claims);
     run_tiny(&o, "downstream", out, (const char *const[]){"--methods=ae, drl", "--times=0, 0.5, 1", NULL});
     if (o.status != 0) fail_msg("%s", o.err);
-    claims = table_of(out, "/claims.csv");
+    claims = text_of(out, "/claims.csv");
     assert_non_null(strstr(claims, "\"R1.drl.ae\",\"synthetic:factors\",\"smoke\",\"Linear probe\""));
     assert_non_null(strstr(claims, "\"R1.peak.drl\""));
     assert_non_null(strstr(claims, "\"none at this scale\""));
@@ -109,7 +99,7 @@ static void equal_time(void **state) {
     assert_true(steps[0] > 20);
     assert_int_equal(steps[0], steps[1]);
     assert_null(strstr(o.err, "encoded and probed"));
-    char *table = table_of(out, "factors-smoke.md"), images[32];
+    char *table = text_of(out, "factors-smoke.md"), images[32];
     assert_non_null(strstr(table, "as long as the first method"));
     snprintf(images, sizeof images, "| %zu |", steps[0] * 8);
     assert_non_null(strstr(table, images));
@@ -126,7 +116,7 @@ static void variants_are_arms(void **state) {
                                    "--variants=plain VE: diffusion.sde=ve | VP: diffusion.sde=vp diffusion.gamma=0",
                                    NULL});
     if (o.status != 0) fail_msg("%s", o.err);
-    char *table = table_of(out, "factors-smoke.md");
+    char *table = text_of(out, "factors-smoke.md");
     const char *ve = strstr(table, "| DRL, plain VE |"), *vp = strstr(table, "| DRL, VP |"),
                *ae = strstr(table, "| AE |");
     assert_true(ve && vp && ae && ve < vp && vp < ae);
