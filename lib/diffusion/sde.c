@@ -51,6 +51,10 @@ double drl_sde_prior_std(const drl_sde *s) {
 
 /* ---- Densities of t ---------------------------------------------------------------------------------------------- */
 
+drl_t_density drl_t_density_detail(double x) {
+    return (drl_t_density){DRL_T_GAUSSIAN, 1 - x, 0.1};
+}
+
 static double normal_cdf(double x) {
     return 0.5 * erfc(-x * M_SQRT1_2);
 }

@@ -7,6 +7,7 @@
 
 #define VARIANTS_MAX DRL_EVAL_ARMS
 #define SETS_MAX     8
+#define DETAIL       "eval.detail=" /* stands for the density of t */
 
 /* "VP: diffusion.sde=vp train.rate=1e-4" */
 typedef struct variant {
@@ -38,7 +39,8 @@ static drl_status read_variant(variant *v, char *text, drl_err *err) {
             return drl_fail(err, DRL_ERR_CONFIG, "eval.variants: %s sets more than %d keys", v->name, SETS_MAX);
         drl_status st = drl_config_set(NULL, options, n, set, err);
         if (st != DRL_OK) return drl_err_context(err, st, "eval.variants: %s", v->name);
-        if (strncmp(set, "eval.", 5) == 0 || strncmp(set, "data.", 5) == 0)
+        bool shared = strncmp(set, "eval.", 5) == 0 || strncmp(set, "data.", 5) == 0;
+        if (shared && strncmp(set, DETAIL, strlen(DETAIL)) != 0)
             return drl_fail(err, DRL_ERR_CONFIG, "eval.variants: %s: %s is the same for all arms", v->name, set);
         v->sets[v->n_sets++] = set;
     }
@@ -66,7 +68,8 @@ static drl_status read_variants(variant list[VARIANTS_MAX], size_t *n, char *tex
 static bool concerns(const variant *v, const drl_method *method) {
     size_t n;
     const drl_option *options = drl_eval_options(&n);
-    for (size_t k = 0; k < v->n_sets; k++)
+    for (size_t k = 0; k < v->n_sets; k++) {
+        if (method->diffusion && strncmp(v->sets[k], DETAIL, strlen(DETAIL)) == 0) return true;
         for (size_t i = 0; i < n; i++) {
             size_t section = strlen(options[i].section), key = strlen(options[i].key);
             bool same = strncmp(v->sets[k], options[i].section, section) == 0 && v->sets[k][section] == '.' &&
@@ -74,7 +77,17 @@ static bool concerns(const variant *v, const drl_method *method) {
                         v->sets[k][section + 1 + key] == '=';
             if (same && drl_eval_counts(method, &options[i])) return true;
         }
+    }
     return false;
+}
+
+/* eval.detail, where it is asked for, as settings of [diffusion]. */
+static void set_detail(drl_settings *s) {
+    if (!(s->eval.eval_detail >= 0)) return;
+    drl_t_density density = drl_t_density_detail(s->eval.eval_detail);
+    s->model.diffusion_t_density = density.kind;
+    s->model.diffusion_t_mean = density.mean;
+    s->model.diffusion_t_std = density.std;
 }
 
 /* v NULL: the method as configured. */
@@ -91,6 +104,7 @@ static drl_status add_arm(drl_eval *e, const drl_method *method, const variant *
     snprintf(arm->settings.model.model_method, sizeof arm->settings.model.model_method, "%s", method->name);
     for (size_t i = 0; v && i < v->n_sets && st == DRL_OK; i++)
         st = drl_config_set(&arm->settings, options, n, v->sets[i], err);
+    set_detail(&arm->settings);
     return st;
 }
 

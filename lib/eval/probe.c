@@ -100,11 +100,11 @@ static drl_codes codes_of(const work *w, const drl_real *x, size_t from, size_t 
 static drl_status fit_knn(work *w, double *val_accuracy, drl_err *err) {
     size_t k = w->s->eval.probe_neighbours, n_train = w->n - w->n_val;
     drl_classifier *part;
-    drl_status st = drl_probe_knn(&part, codes_of(w, w->raw, 0, n_train), k, err);
+    drl_status st = drl_probe_knn(&part, codes_of(w, w->raw, 0, n_train), k, DRL_COSINE, err);
     if (st != DRL_OK) return st;
     st = drl_classifier_accuracy(val_accuracy, part, codes_of(w, w->raw, n_train, w->n_val), w->e->team, err);
     drl_classifier_free(part);
-    if (st == DRL_OK) st = drl_probe_knn(&w->fit[DRL_PROBE_KNN], codes_of(w, w->raw, 0, w->n), k, err);
+    if (st == DRL_OK) st = drl_probe_knn(&w->fit[DRL_PROBE_KNN], codes_of(w, w->raw, 0, w->n), k, DRL_COSINE, err);
     snprintf(w->detail[DRL_PROBE_KNN], sizeof *w->detail, "k = %zu, cosine", k);
     return st;
 }

@@ -24,7 +24,7 @@ static void fit_all(drl_classifier *fits[KINDS], drl_probe_result r[2], drl_code
     drl_err err;
     if (drl_probe_mlp(&fits[0], &r[0], &job, 1, &mlp, team, &err) != DRL_OK) fail_msg("%s", err.message);
     if (drl_probe_linear(&fits[1], &r[1], train, val, &linear, team, &err) != DRL_OK) fail_msg("%s", err.message);
-    if (drl_probe_knn(&fits[2], train, 20, &err) != DRL_OK) fail_msg("%s", err.message);
+    if (drl_probe_knn(&fits[2], train, 20, DRL_COSINE, &err) != DRL_OK) fail_msg("%s", err.message);
 }
 
 /* What was chosen on the validation codes is what the fit has: their accuracy comes out again, bit for bit. */

@@ -7,6 +7,8 @@ typedef struct candidate {
     size_t index;
 } candidate;
 
+static drl_similarity kind = DRL_COSINE; /* what the tests search by */
+
 /* More similar first, then the earlier row. */
 static int by_rank(const void *pa, const void *pb) {
     const candidate *a = pa, *b = pb;
@@ -20,10 +22,18 @@ static double cosine(const drl_real *a, const drl_real *b, size_t d) {
     return aa > 0 && bb > 0 ? ab / (sqrt(aa) * sqrt(bb)) : 0;
 }
 
+/* The negative half of the squared distance: what the probe's similarity is but for a constant of the query. */
+static double nearness(const drl_real *a, const drl_real *b, size_t d) {
+    double sum = 0;
+    for (size_t j = 0; j < d; j++) sum -= 0.5 * ((double)a[j] - b[j]) * ((double)a[j] - b[j]);
+    return sum;
+}
+
 static int32_t oracle(const drl_codes *train, const drl_real *query, size_t k, double *margin) {
     candidate *all = calloc(train->n, sizeof *all);
     double votes[16] = {0}, sums[16] = {0};
-    for (size_t i = 0; i < train->n; i++) all[i] = (candidate){cosine(query, train->x + i * train->d, train->d), i};
+    for (size_t i = 0; i < train->n; i++)
+        all[i] = (candidate){(kind == DRL_COSINE ? cosine : nearness)(query, train->x + i * train->d, train->d), i};
     qsort(all, train->n, sizeof *all, by_rank);
     for (size_t i = 0; i < k && i < train->n; i++) {
         votes[train->y[all[i].index]] += 1;
@@ -41,7 +51,7 @@ static double knn(drl_codes train, drl_codes test, size_t k, size_t threads) {
     drl_threads *team = open_team(threads);
     drl_classifier *fit;
     drl_err err;
-    if (drl_probe_knn(&fit, train, k, &err) != DRL_OK) fail_msg("%s", err.message);
+    if (drl_probe_knn(&fit, train, k, kind, &err) != DRL_OK) fail_msg("%s", err.message);
     double accuracy = accuracy_of(fit, test, team);
     drl_classifier_free(fit);
     drl_threads_close(team);
@@ -90,6 +100,12 @@ static void test_random(void **state) {
     free_codes(test);
 }
 
+static void test_random_euclidean(void **state) {
+    kind = DRL_EUCLIDEAN;
+    test_random(state);
+    kind = DRL_COSINE;
+}
+
 /* Labels of their own: the accuracy is the share of them that the oracle gives. Exact cosines, as above. */
 static void test_share(void **state) {
     (void)state;
@@ -129,9 +145,9 @@ static void test_bad_input(void **state) {
     drl_codes c = {1, 2, 1, x, y}, nan = {1, 2, 1, bad, y}, empty = {0, 2, 1, x, y};
     drl_classifier *fit = NULL;
     drl_err err;
-    assert_int_equal(drl_probe_knn(&fit, c, 0, &err), DRL_ERR_CONFIG);
-    assert_int_equal(drl_probe_knn(&fit, empty, 1, &err), DRL_ERR_SHAPE);
-    assert_int_equal(drl_probe_knn(&fit, nan, 1, &err), DRL_ERR_NUMERIC);
+    assert_int_equal(drl_probe_knn(&fit, c, 0, kind, &err), DRL_ERR_CONFIG);
+    assert_int_equal(drl_probe_knn(&fit, empty, 1, kind, &err), DRL_ERR_SHAPE);
+    assert_int_equal(drl_probe_knn(&fit, nan, 1, kind, &err), DRL_ERR_NUMERIC);
     assert_non_null(strstr(err.message, "k-NN probe: training codes"));
     assert_null(fit);
 }
@@ -139,8 +155,8 @@ static void test_bad_input(void **state) {
 int main(int argc, char **argv) {
     (void)argc;
     drl_blas_guard(argv);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ties), cmocka_unit_test(test_random),
-                                       cmocka_unit_test(test_share), cmocka_unit_test(test_votes),
-                                       cmocka_unit_test(test_bad_input)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ties),  cmocka_unit_test(test_random), cmocka_unit_test(test_random_euclidean),
+        cmocka_unit_test(test_share), cmocka_unit_test(test_votes),  cmocka_unit_test(test_bad_input)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

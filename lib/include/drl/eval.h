@@ -19,6 +19,7 @@
     X(STRING, eval, variants, "", DRL_ANY, "NAME: SECTION.KEY=VALUE ... | NAME: ...: each method under each")          \
     X(LIST, eval, times, "0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1", DRL_RANGE(0, 1), "times t of the codes") \
     X(SIZE, eval, seeds, "3", DRL_RANGE(1, 100), "seeds: models trained and probed, 1, 2, ...")                        \
+    X(REAL, eval, detail, "-1", DRL_RANGE(-1, 1), "level of detail, 0 coarse to 1 fine: the density of t; < 0: not")   \
     X(ENUM, eval, budget, "images", DRL_CHOICES("images|time"),                                                        \
       "methods train on as many images, or as long, as the first")                                                     \
     X(ENUM, probe, mlp, "published", DRL_CHOICES("published|fast|none"), "protocol of the MLP probe")                  \

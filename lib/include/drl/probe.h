@@ -95,11 +95,14 @@ drl_status drl_probe_linear(drl_classifier **fit, drl_probe_result *result, drl_
                             const drl_linear_cfg *cfg, drl_threads *team, drl_err *err);
 
 /* ---- k nearest neighbours -----------------------------------------------------------------------------------------
- * Cosine similarity, majority vote of the k nearest training codes (train and validation together are given as
- * `train`); ties go to the class whose summed similarity is larger, then to the smaller class. Published-style k = 20.
- * Of equally similar training codes the earlier is nearer; a code of zero norm has similarity 0 to all; k > n means n.
- * Nothing is chosen, so there is no result. The fit holds no copy of the training codes: x and y must outlive it,
- * unchanged. */
-drl_status drl_probe_knn(drl_classifier **fit, drl_codes train, size_t k, drl_err *err);
+ * Majority vote of the k most similar training codes (train and validation together are given as `train`); ties go to
+ * the class whose summed similarity is larger, then to the smaller class. Published-style k = 20, cosine.
+ *   cosine      <q, z> / (|q| |z|); a code of zero norm has similarity 0 to all
+ *   Euclidean   <q, z> - |z|^2 / 2, which falls as the distance grows; for codes of few dimensions, whose length says
+ *               as much as their direction
+ * Of equally similar training codes the earlier is nearer; k > n means n. Nothing is chosen, so there is no result. The
+ * fit holds no copy of the training codes: x and y must outlive it, unchanged. */
+typedef enum drl_similarity { DRL_COSINE, DRL_EUCLIDEAN } drl_similarity;
+drl_status drl_probe_knn(drl_classifier **fit, drl_codes train, size_t k, drl_similarity similarity, drl_err *err);
 
 #endif

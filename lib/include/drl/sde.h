@@ -62,6 +62,10 @@ typedef struct drl_t_density {
     double mean, std; /* of the Gaussian */
 } drl_t_density;
 
+/* The level of detail x in [0, 1] as a density: Gaussian of mean 1 - x and deviation 0.1. Of VE that is noise of 50,
+ * 5.9, 0.71, 0.084 and 0.01 deviations of the images around x = 0 (coarse), 0.25, 0.5, 0.75 and 1 (fine). */
+drl_t_density drl_t_density_detail(double x);
+
 /* The t whose distribution function (on [t_min, 1]) is u in [0, 1): drawing by inversion. */
 double drl_t_quantile(const drl_t_density *density, double t_min, double u);
 
