@@ -105,4 +105,10 @@ drl_status drl_probe_linear(drl_classifier **fit, drl_probe_result *result, drl_
 typedef enum drl_similarity { DRL_COSINE, DRL_EUCLIDEAN } drl_similarity;
 drl_status drl_probe_knn(drl_classifier **fit, drl_codes train, size_t k, drl_similarity similarity, drl_err *err);
 
+/* ---- Separation of the classes, without a fit ---------------------------------------------------------------------
+ * *silhouette = mean over the codes of (b - a) / max(a, b) in [-1, 1]: a the mean Euclidean distance to the other codes
+ * of its class, b the smallest mean distance to those of another class [Rousseeuw 1987]; 0 for a code alone in its
+ * class, and where a = b = 0. 0 where there is one class only. Takes n^2 d operations. */
+drl_status drl_silhouette(double *silhouette, drl_codes codes, drl_threads *team, drl_err *err);
+
 #endif
