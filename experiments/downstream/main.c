@@ -17,7 +17,7 @@ static drl_status add_row(drl_table *table, const drl_evaluation *e, size_t arm,
     snprintf(label, sizeof label, isnan(t) ? "%s" : "%s, t = %g", e->arms[arm].title, t);
     for (int probe = 0; probe < DRL_PROBES; probe++) {
         drl_stats s = drl_eval_stats(e, arm, drl_probe_metric[probe], t);
-        drl_eval_cell(text[probe], sizeof text[probe], (drl_stats){s.n, 100 * s.mean, 100 * s.std, 100 * s.half95});
+        drl_eval_cell(text[probe], sizeof text[probe], drl_eval_scaled(s, 100));
         cells[1 + probe] = text[probe];
     }
     return drl_table_add(table, cells, err);

@@ -7,7 +7,8 @@
 void drl_eval_claims_begin(drl_eval_claims *c, const drl_evaluation *e, const char *title, drl_err *err) {
     static const char *const head[] = {"id", "statement", "effect measured (points)", "verdict"};
     char line[1200];
-    *c = (drl_eval_claims){.e = e, .probe = drl_eval_first_probe(e->settings), .err = err};
+    drl_probe_kind probe = drl_eval_first_probe(e->settings);
+    *c = (drl_eval_claims){.e = e, .probe = probe, .measure = drl_probe_title[probe], .err = err};
     snprintf(line, sizeof line, "%s: claims, %s, %s scale, %zu seed(s)", title, e->dataset, e->scale,
              e->settings->eval.eval_seeds);
     c->status = drl_table_new(&c->table, line, 4, head, err);
@@ -30,16 +31,15 @@ void drl_eval_claims_add(drl_eval_claims *c, const char *id, const char *stateme
     drl_eval_cell(text, sizeof text, effect);
     for (size_t i = 0; i < n; i++) list_runs(runs, sizeof runs, c->e, arms[i]);
     const char *cells[] = {id, statement, text, verdict};
-    const drl_claim row = {
-        id, c->e->dataset, c->e->scale, drl_probe_title[c->probe], runs, statement, drl_verdict_rule, effect, verdict};
+    const drl_claim row = {id,        c->e->dataset,    c->e->scale, c->measure, runs,
+                           statement, drl_verdict_rule, effect,      verdict};
     c->status = drl_table_add(c->table, cells, c->err);
     if (c->status == DRL_OK) c->status = drl_store_claim(c->e->store, &row, c->err);
 }
 
 drl_status drl_eval_claims_end(drl_eval_claims *c, const char *note) {
     char line[1200], stem[DRL_PATH_MAX], path[DRL_PATH_MAX + 16];
-    snprintf(line, sizeof line, "Effect, by the %s, seed by seed: %s Rule: %s.", drl_probe_title[c->probe], note,
-             drl_verdict_rule);
+    snprintf(line, sizeof line, "Effect, by the %s, seed by seed: %s Rule: %s.", c->measure, note, drl_verdict_rule);
     if (c->status == DRL_OK) c->status = drl_table_note(c->table, line, c->err);
     if (c->status == DRL_OK) c->status = drl_eval_stem(stem, c->e, "tables", c->err);
     if (c->status == DRL_OK) {

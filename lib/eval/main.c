@@ -40,7 +40,10 @@ static drl_status check(drl_eval *e, drl_err *err) {
             return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want rising times, got %g before %g", times->v[i - 1],
                             times->v[i]);
     drl_status st = DRL_OK;
-    for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) st = drl_model_check(&e->arms[i].settings.model, err);
+    for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) {
+        st = drl_model_check(&e->arms[i].settings.model, err);
+        if (st == DRL_OK && e->program->check) st = e->program->check(&e->arms[i], err);
+    }
     return st;
 }
 
@@ -127,6 +130,7 @@ static drl_status run(drl_eval *e, drl_err *err) {
     st = drl_eval_budget(e, err);
     v = (drl_evaluation){.settings = &e->s,
                          .dataset = e->data->name,
+                         .data = e->data,
                          .scale = drl_scale_name(e->cli.scale),
                          .out = e->cli.out,
                          .program = e->program->name,

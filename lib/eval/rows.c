@@ -86,6 +86,7 @@ drl_stats drl_eval_best_stats(const drl_evaluation *e, size_t arm, drl_probe_kin
 typedef struct pair {
     size_t a, b;
     drl_probe_kind probe;
+    const char *metric;
 } pair;
 
 static double difference_of(const drl_evaluation *e, const void *arg, uint64_t seed) {
@@ -94,7 +95,20 @@ static double difference_of(const drl_evaluation *e, const void *arg, uint64_t s
 }
 
 drl_stats drl_eval_difference(const drl_evaluation *e, size_t a, size_t b, drl_probe_kind probe) {
-    return over_seeds(e, difference_of, &(pair){a, b, probe});
+    return over_seeds(e, difference_of, &(pair){.a = a, .b = b, .probe = probe});
+}
+
+static double metric_difference_of(const drl_evaluation *e, const void *arg, uint64_t seed) {
+    const pair *p = arg;
+    return drl_eval_value(e, p->a, p->metric, NAN, seed) - drl_eval_value(e, p->b, p->metric, NAN, seed);
+}
+
+drl_stats drl_eval_metric_difference(const drl_evaluation *e, size_t a, size_t b, const char *metric) {
+    return over_seeds(e, metric_difference_of, &(pair){.a = a, .b = b, .metric = metric});
+}
+
+drl_stats drl_eval_scaled(drl_stats x, double k) {
+    return (drl_stats){x.n, k * x.mean, fabs(k) * x.std, fabs(k) * x.half95};
 }
 
 drl_probe_kind drl_eval_first_probe(const drl_settings *s) {

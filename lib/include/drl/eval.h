@@ -65,6 +65,7 @@ typedef struct drl_eval_row {
 typedef struct drl_evaluation {
     const drl_settings *settings; /* as configured, before variants */
     const char *dataset, *scale, *out, *program;
+    const drl_dataset *data;
     drl_store *store;
     size_t n_arms;
     const drl_arm *arms;
@@ -88,8 +89,11 @@ double drl_eval_best_time(const drl_evaluation *e, size_t arm, drl_probe_kind pr
 double drl_eval_best(const drl_evaluation *e, size_t arm, drl_probe_kind probe, uint64_t seed);
 drl_stats drl_eval_best_stats(const drl_evaluation *e, size_t arm, drl_probe_kind probe);
 
-/* The same of a minus b, seed by seed. */
+/* The same of a minus b, seed by seed; and of the values of a metric that does not depend on t. */
 drl_stats drl_eval_difference(const drl_evaluation *e, size_t a, size_t b, drl_probe_kind probe);
+drl_stats drl_eval_metric_difference(const drl_evaluation *e, size_t a, size_t b, const char *metric);
+/* The statistics of k x. */
+drl_stats drl_eval_scaled(drl_stats x, double k);
 
 /* Whether the configuration asks for a probe; the first that it does. */
 bool drl_eval_wants(const drl_settings *s, drl_probe_kind probe);
@@ -126,6 +130,7 @@ bool drl_eval_curve(drl_curve *curve, drl_eval_points *points, const drl_evaluat
 typedef struct drl_eval_claims {
     const drl_evaluation *e;
     drl_probe_kind probe;
+    const char *measure; /* what effects are measured by: the probe's title, which a program may replace */
     drl_table *table;
     drl_status status;
     drl_err *err;
@@ -158,6 +163,8 @@ drl_status drl_eval_missing(bool *missing, const drl_subject *s, const char *met
 typedef struct drl_eval_program {
     const char *name, *summary;
     const char *config_dir; /* holds smoke.ini ... paper.ini */
+    /* Refuses (ERR_CONFIG) an arm the program can do nothing with, before anything is done; NULL: none. */
+    drl_status (*check)(const drl_arm *arm, drl_err *err);
     /* What the program measures of every arm and seed after the probes, into rows of the subject's run; NULL: nothing.
      * Called for finished runs too: it looks what is there (drl_eval_missing). */
     drl_status (*measure)(const drl_subject *subject, drl_err *err);

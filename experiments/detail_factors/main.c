@@ -1,0 +1,281 @@
+/* R3, where the truth is known: which factor of an image lives at which noise level.        [science.md, section 5]
+ *
+ * On images drawn with known factors (shape, place, colours, scale, texture), a linear probe for each factor: of codes
+ * E(x, t) against t, and of static codes against the density of t they were trained with. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "baselines.h"
+#include "drl/eval.h"
+#include "drl/log.h"
+#include "drl/mem.h"
+
+#define METRIC 64
+
+static void metric_of(char name[METRIC], const char *factor) {
+    snprintf(name, METRIC, "factor_%.32s_accuracy", factor);
+}
+
+/* ---- Probes ------------------------------------------------------------------------------------------------------ */
+
+/* Codes of a model at one time, the training images in the order of the probes' split. */
+typedef struct codes {
+    size_t n, n_val, n_test, d;
+    uint32_t *index;      /* (n)              */
+    drl_real *x, *x_test; /* standardised     */
+    int32_t *y;           /* (n), of a factor */
+} codes;
+
+static void close_codes(codes *c) {
+    drl_free(c->index);
+    drl_free(c->x);
+    drl_free(c->x_test);
+    drl_free(c->y);
+}
+
+static drl_status open_codes(codes *c, const drl_subject *s, double t, drl_err *err) {
+    const drl_images *im = s->model->data->split;
+    double *mean = NULL;
+    *c = (codes){.n = im[0].n, .n_val = drl_validation_size(im[0].n), .n_test = im[1].n};
+    c->d = drl_model_code_size(s->model);
+    drl_status st = drl_alloc(&c->index, c->n, sizeof *c->index, "split", err);
+    if (st == DRL_OK) st = drl_alloc(&c->x, c->n * c->d, sizeof *c->x, "codes", err);
+    if (st == DRL_OK) st = drl_alloc(&c->x_test, c->n_test * c->d, sizeof *c->x_test, "codes", err);
+    if (st == DRL_OK) st = drl_alloc(&c->y, c->n, sizeof *c->y, "labels", err);
+    if (st == DRL_OK) st = drl_alloc(&mean, 2 * c->d, sizeof *mean, "standardisation", err);
+    if (st == DRL_OK) {
+        drl_split_validation(c->index, c->n, s->seed);
+        st = drl_model_encode(s->model, DRL_SPLIT_TRAIN, c->index, c->n, t, c->x, err);
+    }
+    if (st == DRL_OK) st = drl_model_encode(s->model, DRL_SPLIT_TEST, NULL, c->n_test, t, c->x_test, err);
+    if (st == DRL_OK) {
+        drl_standardise_fit(mean, mean + c->d, c->x, c->n - c->n_val, c->d);
+        drl_standardise(c->x, c->n, c->d, mean, mean + c->d);
+        drl_standardise(c->x_test, c->n_test, c->d, mean, mean + c->d);
+    }
+    drl_free(mean);
+    return st;
+}
+
+/* Fits on the training part, chooses on the validation part, scores on the test images. */
+static drl_status probe_factor(codes *c, const drl_subject *s, size_t factor, double row_t, drl_err *err) {
+    const drl_dataset *data = s->model->data;
+    size_t n_train = c->n - c->n_val, classes = data->factor_classes[factor];
+    char metric[METRIC], detail[64];
+    drl_linear_cfg cfg = drl_linear_default();
+    drl_classifier *fit = NULL;
+    drl_probe_result r;
+    double accuracy;
+    for (size_t i = 0; i < c->n; i++) c->y[i] = data->split[DRL_SPLIT_TRAIN].factors[factor][c->index[i]];
+    drl_codes train = {n_train, c->d, classes, c->x, c->y};
+    drl_codes val = {c->n_val, c->d, classes, c->x + n_train * c->d, c->y + n_train};
+    drl_codes test = {c->n_test, c->d, classes, c->x_test, data->split[DRL_SPLIT_TEST].factors[factor]};
+    drl_status st = drl_probe_linear(&fit, &r, train, val, &cfg, s->model->team, err);
+    if (st == DRL_OK) st = drl_classifier_accuracy(&accuracy, fit, test, s->model->team, err);
+    drl_classifier_free(fit);
+    metric_of(metric, data->factor_names[factor]);
+    snprintf(detail, sizeof detail, "linear; l2 %g", r.rate);
+    return st == DRL_OK ? drl_store_put(s->store, s->run, metric, row_t, accuracy, detail, err) : st;
+}
+
+/* The factors at one time, as far as rows are missing. */
+static drl_status probe_at(const drl_subject *s, double t, double row_t, drl_err *err) {
+    const drl_dataset *data = s->model->data;
+    codes c = {0};
+    drl_status st = DRL_OK;
+    for (size_t f = 0; f < data->factors && st == DRL_OK; f++) {
+        char metric[METRIC];
+        bool missing;
+        metric_of(metric, data->factor_names[f]);
+        st = drl_eval_missing(&missing, s, metric, row_t, err);
+        if (st != DRL_OK || !missing) continue;
+        if (!c.x) st = open_codes(&c, s, t, err);
+        if (st == DRL_OK) st = probe_factor(&c, s, f, row_t, err);
+    }
+    close_codes(&c);
+    return st;
+}
+
+static drl_status measure(const drl_subject *s, drl_err *err) {
+    const drl_list *times = &s->arm->settings.eval.eval_times;
+    if (s->model->data->factors == 0)
+        return drl_fail(err, DRL_ERR_CONFIG,
+                        "%s: nothing is known of its images but the class; want --dataset "
+                        "synthetic:factors or synthetic:shapes-grey",
+                        s->model->data->name);
+    drl_log("%s: probing the factors", s->label);
+    if (!drl_model_trajectory(s->model)) return probe_at(s, 0, NAN, err);
+    drl_status st = DRL_OK;
+    for (size_t i = 0; i < times->n && st == DRL_OK; i++) st = probe_at(s, times->v[i], times->v[i], err);
+    return st;
+}
+
+/* ---- The report: factors down, codes across ---------------------------------------------------------------------- */
+
+/* One column: an arm at a time. */
+typedef struct column {
+    size_t arm;
+    double t;
+    char label[96];
+} column;
+
+#define COLUMNS (DRL_EVAL_ARMS + DRL_LIST_MAX)
+
+static size_t columns_of(const drl_evaluation *e, column *columns, bool along_t) {
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_arms; i++) {
+        size_t times;
+        const double *t = drl_eval_times(e, i, &times);
+        if ((times > 1) != along_t) continue;
+        for (size_t k = 0; k < times && n < COLUMNS; k++) {
+            column *c = &columns[n++];
+            *c = (column){.arm = i, .t = t[k]};
+            const drl_arm *a = &e->arms[i];
+            if (along_t)
+                snprintf(c->label, sizeof c->label, "%g", t[k]);
+            else
+                snprintf(c->label, sizeof c->label, "%s", a->variant[0] ? a->variant : a->title);
+        }
+    }
+    return n;
+}
+
+static drl_stats cell_of(const drl_evaluation *e, const column *c, size_t factor) {
+    char metric[METRIC];
+    metric_of(metric, e->data->factor_names[factor]);
+    return drl_eval_scaled(drl_eval_stats(e, c->arm, metric, c->t), 100);
+}
+
+static drl_status add_factor(drl_table *table, const drl_evaluation *e, const column *columns, size_t n, size_t factor,
+                             drl_err *err) {
+    static char text[COLUMNS][48];
+    const char *cells[2 + COLUMNS];
+    char chance[16];
+    snprintf(chance, sizeof chance, "%.1f", 100.0 / (double)e->data->factor_classes[factor]);
+    cells[0] = e->data->factor_names[factor];
+    cells[1] = chance;
+    for (size_t k = 0; k < n; k++) {
+        drl_eval_cell(text[k], sizeof *text, cell_of(e, &columns[k], factor));
+        cells[2 + k] = text[k];
+    }
+    return drl_table_add(table, cells, err);
+}
+
+/* One table for codes along t, one for those without a time; nothing where there are none. */
+static drl_status make_table(const drl_evaluation *e, bool along_t, drl_err *err) {
+    static column columns[COLUMNS];
+    const char *head[2 + COLUMNS] = {"factor", "chance"};
+    char title[1200], stem[DRL_PATH_MAX], path[DRL_PATH_MAX + 16];
+    size_t n = columns_of(e, columns, along_t);
+    drl_table *table;
+    if (n == 0) return DRL_OK;
+    for (size_t k = 0; k < n; k++) head[2 + k] = columns[k].label;
+    snprintf(title, sizeof title, "R3: accuracy of a linear probe for each factor, %s, %s",
+             along_t ? "by time t of the code" : "by code", e->dataset);
+    drl_status st = drl_eval_stem(stem, e, "tables", err);
+    if (st == DRL_OK) st = drl_table_new(&table, title, 2 + n, head, err);
+    if (st != DRL_OK) return st;
+    for (size_t f = 0; f < e->data->factors && st == DRL_OK; f++) st = add_factor(table, e, columns, n, f, err);
+    if (st == DRL_OK) st = drl_eval_notes(table, e, err);
+    snprintf(path, sizeof path, "%s-%s", stem, along_t ? "time" : "codes");
+    if (st == DRL_OK) st = drl_table_write(table, path, err);
+    drl_table_free(table);
+    if (st == DRL_OK) printf("table: %s.md (.csv, .tex)\n", path);
+    return st;
+}
+
+/* ---- Claims ------------------------------------------------------------------------------------------------------ */
+
+/* The factor is known better by the codes of one density than by those of the other. */
+static void judge(drl_eval_claims *c, const char *id, const char *statement, const char *factor, int better,
+                  int worse) {
+    char metric[METRIC];
+    bool known = false;
+    for (size_t f = 0; f < c->e->data->factors; f++) known = known || strcmp(c->e->data->factor_names[f], factor) == 0;
+    if (better < 0 || worse < 0 || !known) return;
+    size_t arms[] = {(size_t)better, (size_t)worse};
+    metric_of(metric, factor);
+    drl_eval_claims_add(c, id, statement,
+                        drl_eval_scaled(drl_eval_metric_difference(c->e, arms[0], arms[1], metric), 100), arms, 2);
+}
+
+/* The static codes of the first method whose t is drawn from around this mean, or -1. */
+static int trained_around(const drl_evaluation *e, double mean) {
+    for (size_t i = 0; i < e->n_arms; i++) {
+        const drl_model_cfg *m = &e->arms[i].settings.model;
+        size_t times;
+        drl_eval_times(e, i, &times);
+        if (times == 1 && e->arms[i].method->diffusion && m->diffusion_t_density == DRL_T_GAUSSIAN &&
+            fabs(m->diffusion_t_mean - mean) < 1e-9)
+            return (int)i;
+    }
+    return -1;
+}
+
+static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
+    int coarse = trained_around(e, 0.75), fine = trained_around(e, 0.25);
+    drl_eval_claims c;
+    drl_eval_claims_begin(&c, e, "R3, factors", err);
+    c.measure = "linear probe of a factor";
+    judge(&c, "R3.texture",
+          "codes of low noise (detail 0.75) know the texture better than those of high noise (0.25) (own)", "texture",
+          fine, coarse);
+    judge(&c, "R3.x", "codes of high noise (detail 0.25) know the place better than those of low noise (0.75) (own)",
+          "x", coarse, fine);
+    judge(&c, "R3.shape",
+          "codes of high noise (detail 0.25) know the shape better than those of low noise (0.75) (own)", "shape",
+          coarse, fine);
+    return drl_eval_claims_end(&c, "accuracy of the first codes minus that of the second.");
+}
+
+/* ---- The figure -------------------------------------------------------------------------------------------------- */
+
+static drl_status write_cells(const char *path, const drl_evaluation *e, drl_err *err) {
+    static column columns[COLUMNS];
+    drl_new_file file;
+    drl_status st = drl_new_file_open(&file, path, err);
+    if (st != DRL_OK) return st;
+    fputs("# column row accuracy chance \"column\" \"factor\" \"panel\"\n", file.f);
+    for (int along_t = 1, blocks = 0; along_t >= 0; along_t--) {
+        size_t n = columns_of(e, columns, along_t);
+        if (n > 0 && blocks++) fputs("\n\n", file.f);
+        for (size_t f = 0; f < e->data->factors; f++)
+            for (size_t k = 0; k < n; k++)
+                fprintf(file.f, "%zu %zu %.6g %.6g \"%s\" \"%s\" \"%s\"\n", k + 1, f + 1,
+                        cell_of(e, &columns[k], f).mean, 100.0 / (double)e->data->factor_classes[f], columns[k].label,
+                        e->data->factor_names[f], along_t ? "time t of the code" : "static codes, by level of detail");
+    }
+    return drl_new_file_commit(&file, err);
+}
+
+static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
+    char stem[DRL_PATH_MAX], data[DRL_PATH_MAX + 8], title[1200];
+    drl_status st = drl_eval_stem(stem, e, "figures", err);
+    snprintf(data, sizeof data, "%s.dat", stem);
+    snprintf(title, sizeof title, "Factors known to codes (%%, %zu seed%s): %s, %s scale", e->settings->eval.eval_seeds,
+             e->settings->eval.eval_seeds == 1 ? "" : "s", e->dataset, e->scale);
+    if (st == DRL_OK) st = write_cells(data, e, err);
+    if (st == DRL_OK) st = drl_figure("detail_factors", data, title, stem, err);
+    if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
+    return st;
+}
+
+static drl_status report(const drl_evaluation *e, drl_err *err) {
+    drl_status st = make_table(e, true, err);
+    if (st == DRL_OK) st = make_table(e, false, err);
+    if (st == DRL_OK) st = drl_eval_export(e, err);
+    if (st == DRL_OK) st = make_claims(e, err);
+    return st == DRL_OK ? make_figure(e, err) : st;
+}
+
+int main(int argc, char **argv) {
+    static const drl_eval_program program = {
+        .name = "detail_factors",
+        .summary = "Which known factor of an image is in codes of which noise level (R3).",
+        .config_dir = DRL_SOURCE_DIR "/experiments/detail_factors",
+        .measure = measure,
+        .report = report};
+    drl_baselines_add();
+    return drl_eval_main(&program, argc, argv);
+}
