@@ -28,6 +28,10 @@ typedef enum drl_rng_purpose {
     DRL_RNG_AUGMENT,       /* augmentation; sub = view; 128 numbers an image (augment.h) */
     DRL_RNG_AUGMENT_NOISE, /* its Gaussian noise; index = element of the batch      */
     DRL_RNG_ENCODE_NOISE,  /* noise of images that are encoded; sub = split, step = image */
+    DRL_RNG_SAMPLE,        /* samplers: sub 0 the prior, 1 the predictor, 2 ... the correctors */
+    DRL_RNG_TRACE,         /* Rademacher vectors of a likelihood; sub = probe             */
+    DRL_RNG_DEQUANTISE,    /* fractions of grey levels; index = element of the images     */
+    DRL_RNG_PRIOR_CODE,    /* codes of the prior; index = element of the codes            */
 } drl_rng_purpose;
 
 typedef struct drl_rng {
