@@ -20,6 +20,7 @@ static void fill(void *model, size_t shard, size_t first, size_t n) {
 const drl_method drl_method_cdae = {.name = "cdae",
                                     .title = "CDAE",
                                     .diffusion = true,
+                                    .one_level = true,
                                     .options = options,
                                     .own_size = sizeof(cdae_cfg),
                                     .build = build,

@@ -53,6 +53,7 @@ static drl_status measure(drl_model *m, drl_measure *out, size_t *n, drl_err *er
 
 const drl_method drl_method_vae = {.name = "vae",
                                    .title = "VAE",
+                                   .prior = true,
                                    .options = options,
                                    .own_size = sizeof(vae_cfg),
                                    .check = check,

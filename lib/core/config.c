@@ -19,12 +19,17 @@ void drl_options_append(drl_option *table, size_t *used, size_t room, const drl_
     }
 }
 
-void drl_config_defaults(void *cfg, const drl_option *options, size_t n) {
-    assert(n <= OPTIONS_MAX);
+/* Bytes of the struct up to the end of its last field. */
+static size_t size_of(const drl_option *options, size_t n) {
     size_t size = 0;
     for (size_t i = 0; i < n; i++)
         if (options[i].offset + options[i].size > size) size = options[i].offset + options[i].size;
-    memset(cfg, 0, size);
+    return size;
+}
+
+void drl_config_defaults(void *cfg, const drl_option *options, size_t n) {
+    assert(n <= OPTIONS_MAX);
+    memset(cfg, 0, size_of(options, n));
     for (size_t i = 0; i < n; i++) {
         drl_status st = drl_option_parse(cfg, &options[i], options[i].text, NULL);
         assert(st == DRL_OK && "a default is refused by its own row");
@@ -160,9 +165,7 @@ static int on_pair(void *arg, const char *section, const char *key, const char *
 drl_status drl_config_read(void *cfg, const drl_option *options, size_t n, const char *path, drl_err *err) {
     assert(n <= OPTIONS_MAX);
     reading r = {.options = options, .n = n, .err = err};
-    size_t size = 0;
-    for (size_t i = 0; i < n; i++)
-        if (options[i].offset + options[i].size > size) size = options[i].offset + options[i].size;
+    size_t size = size_of(options, n);
     if (!(r.file = fopen(path, "r"))) return drl_fail(err, DRL_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     drl_status st = drl_alloc(&r.cfg, size, 1, "configuration", err);
     if (st != DRL_OK) goto done;
@@ -184,6 +187,46 @@ drl_status drl_config_read(void *cfg, const drl_option *options, size_t n, const
 done:
     drl_free(r.cfg);
     fclose(r.file);
+    return st;
+}
+
+/* ---- What drl_config_text wrote --------------------------------------------------------------------------------- */
+
+/* One line, "[section]" or "key = value", `length` bytes. */
+static drl_status parse_line(void *cfg, const drl_option *options, size_t n, char section[128], const char *line,
+                             size_t length, drl_err *err) {
+    char word[128], value[DRL_STRING_MAX];
+    const char *equals = memchr(line, '=', length);
+    bool heads = length > 2 && line[0] == '[' && line[length - 1] == ']' && length - 2 < sizeof word;
+    if (heads) {
+        snprintf(section, 128, "%.*s", (int)(length - 2), line + 1);
+        return DRL_OK;
+    }
+    size_t key = equals ? (size_t)(equals - line) : 0, rest = length - key;
+    if (key < 2 || key > sizeof word || equals[-1] != ' ' || rest < 2 || equals[1] != ' ' || rest - 2 >= sizeof value)
+        return drl_fail(err, DRL_ERR_CONFIG, "neither [section] nor key = value");
+    snprintf(word, sizeof word, "%.*s", (int)(key - 1), line);
+    snprintf(value, sizeof value, "%.*s", (int)(rest - 2), equals + 2);
+    const drl_option *o = find(options, n, section, word);
+    if (!o) return unknown_key(options, n, section[0] ? section : "(none)", word, err);
+    drl_status st = drl_option_parse(cfg, o, value, err);
+    return st == DRL_OK ? st : drl_err_context(err, st, "%s.%s", section, word);
+}
+
+drl_status drl_config_parse(void *cfg, const drl_option *options, size_t n, const char *text, drl_err *err) {
+    char *copy, section[128] = "";
+    size_t size = size_of(options, n), number = 1;
+    drl_status st = drl_alloc(&copy, size, 1, "configuration", err);
+    if (st != DRL_OK) return st;
+    memcpy(copy, cfg, size);
+    for (const char *line = text; *line && st == DRL_OK; number++) {
+        size_t length = strcspn(line, "\n");
+        st = parse_line(copy, options, n, section, line, length, err);
+        if (st != DRL_OK) st = drl_err_context(err, st, "line %zu", number);
+        line += length + (line[length] == '\n');
+    }
+    if (st == DRL_OK) memcpy(cfg, copy, size);
+    drl_free(copy);
     return st;
 }
 

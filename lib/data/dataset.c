@@ -162,3 +162,11 @@ void drl_batch_images(drl_real *restrict out, const drl_dataset *ds, drl_split s
         }
     }
 }
+
+void drl_batch_pixels(uint8_t *out, const drl_dataset *ds, const drl_real *x, size_t n) {
+    const drl_images *im = &ds->split[DRL_SPLIT_TRAIN];
+    for (size_t i = 0; i < n * im->h * im->w * im->c; i++) {
+        double v = 255 * ((double)x[i] * ds->std[i % im->c] + ds->mean[i % im->c]);
+        out[i] = (uint8_t)fmin(255, fmax(0, floor(v + 0.5))); /* fmax(0, NaN) is 0 */
+    }
+}

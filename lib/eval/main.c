@@ -61,15 +61,8 @@ static drl_status read_settings(drl_eval *e, int argc, char **argv, drl_err *err
 
 static drl_status open_all(drl_eval *e, drl_err *err) {
     const drl_model_cfg *m = &e->s.model;
-    drl_dataset_cfg dc = {.name = m->data_dataset,
-                          .data_dir = e->cli.data_dir[0] ? e->cli.data_dir : NULL,
-                          .size = m->data_size,
-                          .resize = (drl_resize)m->data_resize,
-                          .skip_bad = m->data_skip_bad,
-                          .train_limit = m->data_train_limit,
-                          .test_limit = m->data_test_limit};
     drl_status st = drl_threads_open(&e->team, e->cli.threads, err);
-    dc.team = e->team;
+    const drl_dataset_cfg dc = drl_model_dataset_cfg(m, e->cli.data_dir, e->team);
     if (st == DRL_OK) st = drl_dataset_open(&e->data, &dc, err);
     if (st == DRL_OK && e->data->skipped > 0) drl_log("%zu corrupt pictures are left out", e->data->skipped);
     if (st == DRL_OK && e->data->cache_note[0]) drl_log("the dataset is not cached: %s", e->data->cache_note);

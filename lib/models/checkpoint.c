@@ -19,6 +19,7 @@
 #include "drl/mem.h"
 #include "drl/model.h"
 #include "drl/safetensors.h"
+#include "models/checkpoint.h"
 #include "nn/conv_kernel.h"
 #include "nn/safetensors_dtype.h"
 
@@ -236,15 +237,19 @@ static drl_status read_all(drl_model *m, const drl_st *st, drl_err *err) {
     return read_log(m, st, err);
 }
 
-/* Seconds of training so far, which checkpoint.json alone knows; 0 where it does not. */
-static double read_seconds(const char *dir) {
+cJSON *drl_checkpoint_json(const char *dir) {
     char path[4096], text[1 << 16];
     FILE *f = fopen(path_of(path, sizeof path, dir, "checkpoint.json"), "rb");
-    if (!f) return 0;
+    if (!f) return NULL;
     size_t n = fread(text, 1, sizeof text - 1, f);
     fclose(f);
     text[n] = '\0';
-    cJSON *o = cJSON_Parse(text);
+    return cJSON_Parse(text);
+}
+
+/* Seconds of training so far, which checkpoint.json alone knows; 0 where it does not. */
+static double read_seconds(const char *dir) {
+    cJSON *o = drl_checkpoint_json(dir);
     const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(o, "train_seconds");
     double value = cJSON_IsNumber(seconds) && seconds->valuedouble > 0 ? seconds->valuedouble : 0;
     cJSON_Delete(o);

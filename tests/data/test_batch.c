@@ -36,6 +36,30 @@ static void test_batch(void **state) {
     }
 }
 
+/* Bytes that were normalised come back; what lies between two becomes the nearer, what lies outside the last. */
+static void test_pixels(void **state) {
+    (void)state;
+    enum { SIZE = 16, ELEMENTS = SIZE * SIZE * 3 };
+    drl_dataset_cfg cfg = {.name = "synthetic:factors", .size = SIZE, .train_limit = 50, .test_limit = 3};
+    drl_dataset *ds;
+    assert_int_equal(drl_dataset_open(&ds, &cfg, NULL), DRL_OK);
+    drl_real x[ELEMENTS];
+    uint8_t out[ELEMENTS];
+    static const double off[] = {-0.4, 0, 0.4, -300, 300, (double)NAN};
+    for (size_t o = 0; o < sizeof off / sizeof *off; o++) {
+        for (size_t e = 0; e < ELEMENTS; e++) /* every byte in every channel */
+            x[e] = (drl_real)(((double)(e / 3) + off[o]) / 255 - ds->mean[e % 3]) / (drl_real)ds->std[e % 3];
+        drl_batch_pixels(out, ds, x, 1);
+        for (size_t e = 0; e < ELEMENTS; e++) assert_int_equal(out[e], o < 3 ? e / 3 : off[o] > 0 ? 255 : 0);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        drl_batch_images(x, ds, DRL_SPLIT_TEST, &i, 1);
+        drl_batch_pixels(out, ds, x, 1);
+        assert_memory_equal(out, ds->split[DRL_SPLIT_TEST].pixels + i * ELEMENTS, ELEMENTS);
+    }
+    drl_dataset_free(ds);
+}
+
 /* The whole training split has mean 0 and deviation 1 in each channel; the test split does not decide about them. */
 static void test_statistics(void **state) {
     (void)state;
@@ -61,6 +85,7 @@ static void test_statistics(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_batch), cmocka_unit_test(test_statistics)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_batch), cmocka_unit_test(test_pixels),
+                                       cmocka_unit_test(test_statistics)};
     return cmocka_run_group_tests_name("batch", tests, NULL, NULL);
 }

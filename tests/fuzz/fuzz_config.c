@@ -1,5 +1,5 @@
-/* Configuration: as a file, and its first line as the argument of --set. What is accepted is written and read again, to
- * the same text, where lines are short enough for that. */
+/* Configuration: as a file, as a text, and its first line as the argument of --set. What is accepted is written and
+ * read again, to the same text, where lines are short enough for that. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,16 +32,18 @@ static void check_round_trip(const fuzz_config *c, const drl_option *options, si
     char *text, *second;
     drl_err err;
     FUZZ_CHECK(drl_config_text(&text, c, options, n, &err) == DRL_OK);
-    if (has_long_line(text)) {
-        drl_free(text);
-        return;
+    for (int file = 0; file < (has_long_line(text) ? 1 : 2); file++) {
+        drl_config_defaults(&again, options, n);
+        if (file)
+            FUZZ_CHECK(drl_config_read(&again, options, n, fuzz_file((const uint8_t *)text, strlen(text)), &err) ==
+                       DRL_OK);
+        else
+            FUZZ_CHECK(drl_config_parse(&again, options, n, text, &err) == DRL_OK);
+        FUZZ_CHECK(drl_config_text(&second, &again, options, n, &err) == DRL_OK);
+        FUZZ_CHECK(strcmp(text, second) == 0);
+        drl_free(second);
     }
-    drl_config_defaults(&again, options, n);
-    FUZZ_CHECK(drl_config_read(&again, options, n, fuzz_file((const uint8_t *)text, strlen(text)), &err) == DRL_OK);
-    FUZZ_CHECK(drl_config_text(&second, &again, options, n, &err) == DRL_OK);
-    FUZZ_CHECK(strcmp(text, second) == 0);
     drl_free(text);
-    drl_free(second);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
@@ -62,6 +64,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     FUZZ_CHECK(line);
     memcpy(line, bytes, size);
     line[size] = '\0';
+    before = c;
+    if ((st = drl_config_parse(&c, options, n, line, &err)) == DRL_OK)
+        check_round_trip(&c, options, n);
+    else
+        FUZZ_CHECK(memcmp(&c, &before, sizeof c) == 0);
+    fuzz_end(st, &err);
     line[strcspn(line, "\n")] = '\0';
     if ((st = drl_config_set(&c, options, n, line, &err)) == DRL_OK) check_round_trip(&c, options, n);
     free(line);

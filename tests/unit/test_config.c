@@ -246,8 +246,43 @@ static void round_trip(void **state) {
     assert_int_equal(drl_config_text(&again, &b, options, n_options, NULL), DRL_OK);
     assert_string_equal(text, again);
     assert_memory_equal(&a, &b, sizeof a);
+    drl_config_defaults(&b, options, n_options);
+    assert_int_equal(drl_config_parse(&b, options, n_options, text, NULL), DRL_OK);
+    assert_memory_equal(&a, &b, sizeof a);
     drl_free(text);
     drl_free(again);
+}
+
+/* From memory lines may be of any length. */
+static void texts_are_parsed(void **state) {
+    (void)state;
+    test_config a, b;
+    char *text;
+    drl_config_defaults(&a, options, n_options);
+    memset(a.model_name, 'x', sizeof a.model_name - 1);
+    memcpy(a.model_name + 100, " = [no] # x ", 12);
+    assert_int_equal(drl_config_text(&text, &a, options, n_options, NULL), DRL_OK);
+    drl_config_defaults(&b, options, n_options);
+    drl_err err;
+    if (drl_config_parse(&b, options, n_options, text, &err) != DRL_OK) fail_msg("%s", err.message);
+    assert_memory_equal(&a, &b, sizeof a);
+    drl_free(text);
+
+    static const char *const bad[][2] = {
+        {"[train]\nsteps = 7\nrate = 2\n", "line 3: train.rate: "},
+        {"[train]\nstepz = 7\n", "line 2: unknown key train.stepz; did you mean train.steps?"},
+        {"steps = 7\n", "line 1: unknown key (none).steps"},
+        {"[train]\nsteps=7\n", "line 2: neither [section] nor key = value"},
+        {"[train]\n\nsteps = 7\n", "line 2: neither"},
+        {"[]\n", "line 1: neither"},
+        {"[train]\n = 7\n", "line 2: neither"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        test_config before = b;
+        assert_int_equal(drl_config_parse(&b, options, n_options, bad[i][0], &err), DRL_ERR_CONFIG);
+        if (strncmp(err.message, bad[i][1], strlen(bad[i][1])) != 0) fail_msg("%zu: %s", i, err.message);
+        assert_memory_equal(&b, &before, sizeof b);
+    }
 }
 
 static void numbers(void **state) {
@@ -284,9 +319,11 @@ static void help(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),   cmocka_unit_test(assignments), cmocka_unit_test(assigned_values),
-        cmocka_unit_test(bounds),     cmocka_unit_test(files),       cmocka_unit_test(hostile_files),
-        cmocka_unit_test(round_trip), cmocka_unit_test(numbers),     cmocka_unit_test(help),
+        cmocka_unit_test(defaults),        cmocka_unit_test(assignments),
+        cmocka_unit_test(assigned_values), cmocka_unit_test(bounds),
+        cmocka_unit_test(files),           cmocka_unit_test(hostile_files),
+        cmocka_unit_test(round_trip),      cmocka_unit_test(texts_are_parsed),
+        cmocka_unit_test(numbers),         cmocka_unit_test(help),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -317,6 +318,54 @@ static void training_time_adds_up(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+static void load_fails(drl_status status, const char *piece, const char *dir) {
+    drl_model *m;
+    drl_dataset *ds;
+    drl_err err;
+    drl_status st = drl_model_load(&m, &ds, dir, NULL, team, &err);
+    if (st != status || !strstr(err.message, piece)) fail_msg("status %d, \"%s\", want \"%s\"", st, err.message, piece);
+    assert_true(!m && !ds);
+}
+
+/* A directory alone brings model and data back, and says what is wrong with it. */
+static void a_model_is_loaded_from_its_directory(void **state) {
+    (void)state;
+    char dir[] = "/tmp/drl_model_XXXXXX", path[128], command[128];
+    assert_non_null(mkdtemp(dir));
+    load_fails(DRL_ERR_NOT_FOUND, "no checkpoint.safetensors", dir);
+    load_fails(DRL_ERR_NOT_FOUND, "/no/such: No such file", "/no/such");
+    const char *const *sets = SETS("data.train_limit=48", "data.test_limit=40", "train.steps=6", "model.method=vdrl");
+    drl_model *a = open_model(sets, 77), *b;
+    drl_dataset *ds;
+    drl_err err;
+    for (int i = 0; i < 3; i++) step(a);
+    assert_int_equal(drl_checkpoint_write(a, dir, NULL, NULL), DRL_OK);
+    if (drl_model_load(&b, &ds, dir, "", team, &err) != DRL_OK) fail_msg("%s", err.message);
+    assert_string_equal(a->key, b->key);
+    assert_string_equal(b->method->name, "vdrl");
+    assert_int_equal(b->optim.step, 3);
+    assert_memory_equal(a->params.value, b->params.value, a->params.n_value * sizeof(drl_real));
+    assert_memory_equal(a->optim.ema, b->optim.ema, a->params.n_value * sizeof(drl_real));
+    drl_model_close(b);
+    drl_dataset_free(ds);
+    drl_model_close(a);
+
+    /* settings the checkpoint's data do not have: 48 training images */
+    a = open_model(SETS("train.steps=6"), 77);
+    assert_int_equal(drl_checkpoint_write(a, dir, NULL, NULL), DRL_OK);
+    drl_model_close(a);
+    load_fails(DRL_ERR_FORMAT, "was trained on other data: SHA-256 ", dir);
+    snprintf(path, sizeof path, "%s/checkpoint.json", dir);
+    assert_int_equal(remove(path), 0);
+    load_fails(DRL_ERR_FORMAT, "no checkpoint.json with a seed", dir);
+    snprintf(path, sizeof path, "%s/checkpoint.safetensors", dir);
+    assert_int_equal(truncate(path, 1000), 0);
+    load_fails(DRL_ERR_FORMAT, "checkpoint.safetensors", dir);
+    load_fails(DRL_ERR_NOT_FOUND, "not a directory", path);
+    snprintf(command, sizeof command, "rm -r '%s'", dir);
+    assert_int_equal(system(command), 0);
+}
+
 int main(int argc, char **argv) {
     (void)argc;
     drl_blas_guard(argv); /* one thread a GEMM, as in the programs */
@@ -330,6 +379,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(static_codes_ignore_time),
         cmocka_unit_test(a_checkpoint_brings_everything_back),
         cmocka_unit_test(training_time_adds_up),
+        cmocka_unit_test(a_model_is_loaded_from_its_directory),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -100,13 +100,17 @@ void drl_config_defaults(void *cfg, const drl_option *options, size_t n);
  * error. */
 drl_status drl_config_read(void *cfg, const drl_option *options, size_t n, const char *path, drl_err *err);
 
+/* Reads what drl_config_text wrote, over what *cfg holds: as above, but lines of any length, taken as they are. Errors
+ * say "line N:". */
+drl_status drl_config_parse(void *cfg, const drl_option *options, size_t n, const char *text, drl_err *err);
+
 /* Applies one "section.key=value". An unknown key is answered with the closest one or with all keys of its section.
  * cfg = NULL only checks the assignment. */
 drl_status drl_config_set(void *cfg, const drl_option *options, size_t n, const char *assignment, drl_err *err);
 
 /* *text = the whole configuration as an .ini file, in the order of the table, numbers in the fewest digits that give
- * the same double back. Equal configurations give equal texts: hash it, store it, read it again (where no line is
- * longer than drl_config_read takes, as that of a long list of long numbers can be). drl_free it. */
+ * the same double back. Equal configurations give equal texts: hash it, store it, read it again by
+ * drl_config_parse (drl_config_read takes no line as long as that of a long list or path can be). drl_free it. */
 drl_status drl_config_text(char **text, const void *cfg, const drl_option *options, size_t n, drl_err *err);
 
 /* One line per option: key, default, limits, help. */

@@ -99,6 +99,10 @@ void drl_dataset_short_name(char out[DRL_DATASET_SHORT_MAX], const char *name);
 /* out (n, H, W, C) = (pixels[index[i]] / 255 - mean[c]) / std[c]. Indices are asserted to be in range. */
 void drl_batch_images(drl_real *out, const drl_dataset *ds, drl_split split, const uint32_t *index, size_t n);
 
+/* The inverse: out (n, H, W, C) = x std[c] + mean[c], as the nearest bytes; what lies beyond them is cut off, and what
+ * is no number becomes 0. */
+void drl_batch_pixels(uint8_t *out, const drl_dataset *ds, const drl_real *x, size_t n);
+
 /* The endless order of training images: epoch e is a permutation of 0 .. n-1 drawn from (seed, e) alone, epochs follow
  * each other without a gap, and batch k is positions k*batch .. (k+1)*batch - 1 of that sequence. So a batch is a
  * function of (seed, k), and a resumed run sees the images of an uninterrupted one. */

@@ -25,8 +25,10 @@ typedef struct drl_method {
     const char *name, *title; /* in configurations and file names ("simclr-gauss"); in tables and figures */
     const char *trained_as;   /* the method whose trained models it reads out, and which builds them; NULL: itself */
     bool diffusion;           /* [diffusion], model.code, model.dropout and model.score_* determine it */
-    bool labels;  /* sees labels: trains on the probes' training part alone, as drl_split_validation cuts it */
-    size_t views; /* augmented pictures of an image a step; 0: one */
+    bool labels;    /* sees labels: trains on the probes' training part alone, as drl_split_validation cuts it */
+    size_t views;   /* augmented pictures of an image a step; 0: one */
+    bool prior;     /* its codes are to be distributed as N(0, I) */
+    bool one_level; /* its score network is trained at one noise level: nothing can be sampled by it */
 
     /* Settings of its own: rows whose offsets count from a struct of `own_size` bytes, in the section of the method's
      * name ('-' written '_'). Settings of other methods are not part of what determines a model. */

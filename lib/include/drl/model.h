@@ -145,6 +145,18 @@ drl_status drl_model_measure(drl_model *m, drl_measure *out, size_t *n, drl_err 
 drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,
                             drl_threads *team, const char *out, drl_train_run *run, drl_err *err);
 
+/* The dataset a configuration asks for, as drl_dataset_open takes it; cfg's and data_dir's text is lent ("" is NULL).
+ */
+drl_dataset_cfg drl_model_dataset_cfg(const drl_model_cfg *cfg, const char *data_dir, drl_threads *team);
+
+/* Opens a model that was trained before, and the data it was trained on, from the directory of its checkpoint alone:
+ * the checkpoint holds the settings, checkpoint.json the seed. Training that is not finished is no error, a log line
+ * says so. The caller closes the model and then frees *data; on failure both are NULL. ERR_NOT_FOUND for a directory,
+ * checkpoint or dataset that is not there, ERR_FORMAT for a damaged checkpoint, one of settings that are not known
+ * here, or data that are not those it was trained on. */
+drl_status drl_model_load(drl_model **m, drl_dataset **data, const char *dir, const char *data_dir, drl_threads *team,
+                          drl_err *err);
+
 /* *text = the settings that determine the trained model, as an .ini file, with the name of the method that trains it;
  * drl_free it. */
 drl_status drl_model_text(char **text, const drl_model *m, drl_err *err);
