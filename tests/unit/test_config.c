@@ -271,7 +271,7 @@ static void texts_are_parsed(void **state) {
     static const char *const bad[][2] = {
         {"[train]\nsteps = 7\nrate = 2\n", "line 3: train.rate: "},
         {"[train]\nstepz = 7\n", "line 2: unknown key train.stepz; did you mean train.steps?"},
-        {"steps = 7\n", "line 1: unknown key (none).steps"},
+        {"steps = 7\n", "line 1: unknown section (none); there are: "},
         {"[train]\nsteps=7\n", "line 2: neither [section] nor key = value"},
         {"[train]\n\nsteps = 7\n", "line 2: neither"},
         {"[]\n", "line 1: neither"},
