@@ -32,7 +32,7 @@ typedef struct drl_cli {
     bool dry_run, quiet;                /* --dry-run, --quiet                                                        */
     const char *sets[DRL_CLI_SETS_MAX]; /* --set, in the order given; they point into argv and eval_sets */
     size_t n_sets;
-    char eval_sets[8][DRL_STRING_MAX + 32]; /* "eval.KEY=VALUE", of the flags --KEY; among the sets           */
+    char eval_sets[16][DRL_STRING_MAX + 32]; /* "eval.KEY=VALUE", of the flags --KEY; among the sets           */
     size_t n_eval_sets;
     const char *program, *summary; /* last part of argv[0]; what drl_cli_parse was given                */
     const drl_option *options;

@@ -1,0 +1,336 @@
+/* How much of the class and of which frequencies is in a code (detail.h). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "detail.h"
+#include "drl/file.h"
+#include "drl/log.h"
+#include "drl/mem.h"
+#include "drl/safetensors.h"
+#include "drl/sampling.h"
+
+#define VERSION    1    /* of what the rows mean: raised where the same model gives others */
+#define IMAGES     128  /* test images whose samples are compared with them */
+#define SILHOUETTE 2000 /* test codes: it takes the square of their number  */
+#define NEIGHBOURS 20
+
+/* ---- Class ------------------------------------------------------------------------------------------------------- */
+
+/* Codes of both splits, standardised by those of the training images for what follows. */
+typedef struct codes {
+    drl_codes train, test;
+    drl_real *x, *x_test, *raw_test; /* (n, d), (n_test, d) twice: the last as they are */
+} codes;
+
+static void close_codes(codes *c) {
+    drl_free(c->x);
+    drl_free(c->x_test);
+    drl_free(c->raw_test);
+}
+
+static drl_status open_codes(codes *c, const drl_subject *s, drl_err *err) {
+    const drl_dataset *data = s->model->data;
+    size_t n = data->split[DRL_SPLIT_TRAIN].n, n_test = data->split[DRL_SPLIT_TEST].n;
+    size_t d = drl_model_code_size(s->model);
+    double *mean = NULL;
+    *c = (codes){0};
+    drl_status st = drl_alloc(&c->x, n * d, sizeof *c->x, "codes", err);
+    if (st == DRL_OK) st = drl_alloc(&c->x_test, n_test * d, sizeof *c->x_test, "codes", err);
+    if (st == DRL_OK) st = drl_alloc(&c->raw_test, n_test * d, sizeof *c->raw_test, "codes", err);
+    if (st == DRL_OK) st = drl_alloc(&mean, 2 * d, sizeof *mean, "standardisation", err);
+    if (st == DRL_OK) st = drl_model_encode(s->model, DRL_SPLIT_TRAIN, NULL, n, 0, c->x, err);
+    if (st == DRL_OK) st = drl_model_encode(s->model, DRL_SPLIT_TEST, NULL, n_test, 0, c->raw_test, err);
+    if (st == DRL_OK) {
+        memcpy(c->x_test, c->raw_test, n_test * d * sizeof *c->x_test);
+        drl_standardise_fit(mean, mean + d, c->x, n, d);
+        drl_standardise(c->x, n, d, mean, mean + d);
+        drl_standardise(c->x_test, n_test, d, mean, mean + d);
+        c->train = (drl_codes){n, d, data->classes, c->x, data->split[DRL_SPLIT_TRAIN].labels};
+        c->test = (drl_codes){n_test, d, data->classes, c->x_test, data->split[DRL_SPLIT_TEST].labels};
+    }
+    drl_free(mean);
+    return st;
+}
+
+static drl_status put(const drl_subject *s, const char *metric, double value, const char *detail, drl_err *err) {
+    return drl_store_put(s->store, s->run, metric, NAN, value, detail, err);
+}
+
+static drl_status measure_class(const drl_subject *s, const codes *c, drl_err *err) {
+    drl_classifier *fit = NULL;
+    double accuracy, silhouette;
+    drl_codes some = c->test;
+    if (some.n > SILHOUETTE) some.n = SILHOUETTE;
+    drl_status st = drl_probe_knn(&fit, c->train, NEIGHBOURS, DRL_EUCLIDEAN, err);
+    if (st == DRL_OK) st = drl_classifier_accuracy(&accuracy, fit, c->test, s->model->team, err);
+    drl_classifier_free(fit);
+    if (st == DRL_OK) st = drl_silhouette(&silhouette, some, s->model->team, err);
+    if (st == DRL_OK) st = put(s, DETAIL_KNN, accuracy, "k = 20, Euclidean, standardised codes", err);
+    return st == DRL_OK ? put(s, DETAIL_SILHOUETTE, silhouette, "classes, standardised codes, Euclidean", err) : st;
+}
+
+/* ---- Samples ----------------------------------------------------------------------------------------------------- */
+
+/* x (n, size) = images sampled with the same noise for all. */
+static drl_status sample(drl_real *x, size_t n, const drl_subject *s, drl_score_model *network, drl_err *err) {
+    drl_sampler_cfg cfg = drl_sampler_published();
+    drl_score score = drl_score_model_score(network);
+    cfg.steps = s->arm->settings.eval.eval_sampler_steps;
+    cfg.seed = s->seed;
+    cfg.same_noise = true;
+    return drl_sample(x, n, &s->model->sde, &score, &cfg, NULL, err);
+}
+
+/* low (size) = the means of blocks of x (h, w, c), in every pixel of the block; high = what is left. */
+static void split_bands(drl_real *low, drl_real *high, const drl_real *x, const drl_images *im) {
+    for (size_t top = 0; top < im->h; top += DETAIL_BLOCK)
+        for (size_t left = 0; left < im->w; left += DETAIL_BLOCK)
+            for (size_t c = 0; c < im->c; c++) {
+                size_t bottom = top + DETAIL_BLOCK < im->h ? top + DETAIL_BLOCK : im->h;
+                size_t right = left + DETAIL_BLOCK < im->w ? left + DETAIL_BLOCK : im->w;
+                double sum = 0;
+                for (size_t i = top; i < bottom; i++)
+                    for (size_t j = left; j < right; j++) sum += (double)x[(i * im->w + j) * im->c + c];
+                double mean = sum / (double)((bottom - top) * (right - left));
+                for (size_t i = top; i < bottom; i++)
+                    for (size_t j = left; j < right; j++) {
+                        size_t at = (i * im->w + j) * im->c + c;
+                        low[at] = (drl_real)mean;
+                        high[at] = x[at] - (drl_real)mean;
+                    }
+            }
+}
+
+/* Mean over i of |y_i - x_i|^2 over the mean over i != j of |y_j - x_i|^2; x, y (n, size). 1 where all y are one. */
+static double error_ratio(const drl_real *x, const drl_real *y, size_t n, size_t size) {
+    double own = 0, others = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n; j++) {
+            double sum = 0;
+            for (size_t e = 0; e < size; e++) {
+                double d = (double)y[j * size + e] - (double)x[i * size + e];
+                sum += d * d;
+            }
+            if (i == j)
+                own += sum;
+            else
+                others += sum / (double)(n - 1);
+        }
+    return others > 0 ? own / others : 1;
+}
+
+/* Samples an image from the code of each of some test images, and puts how far they are from them, by frequency. */
+static drl_status measure_samples(const drl_subject *s, drl_score_model *network, drl_err *err) {
+    const drl_images *im = &s->model->data->split[DRL_SPLIT_TEST];
+    size_t size = im->h * im->w * im->c, n = im->n < IMAGES ? im->n : IMAGES, all = n * size;
+    uint32_t *index;
+    drl_real *block = NULL;
+    if (n < 2) return drl_fail(err, DRL_ERR_CONFIG, "%zu test images: want at least 2", im->n);
+    drl_status st = drl_alloc(&index, im->n, sizeof *index, "order", err);
+    if (st == DRL_OK) st = drl_alloc(&block, 6 * all, sizeof *block, "samples", err);
+    if (st == DRL_OK) {
+        drl_real *x = block, *y = x + all, *x_low = y + all, *x_high = x_low + all, *y_low = x_high + all,
+                 *y_high = y_low + all;
+        drl_rng_permutation(drl_rng_stream(s->seed, DRL_RNG_SHUFFLE, 1, 0), index, im->n);
+        drl_batch_images(x, s->model->data, DRL_SPLIT_TEST, index, n);
+        st = drl_score_model_images(network, DRL_SPLIT_TEST, index, n, err);
+        if (st == DRL_OK) st = sample(y, n, s, network, err);
+        for (size_t i = 0; i < n && st == DRL_OK; i++) {
+            split_bands(x_low + i * size, x_high + i * size, x + i * size, im);
+            split_bands(y_low + i * size, y_high + i * size, y + i * size, im);
+        }
+        char detail[128];
+        snprintf(detail, sizeof detail, "%zu test images, predictor-corrector of %zu steps; own code over others'", n,
+                 s->arm->settings.eval.eval_sampler_steps);
+        if (st == DRL_OK) st = put(s, DETAIL_LOW, error_ratio(x_low, y_low, n, size), detail, err);
+        if (st == DRL_OK) st = put(s, DETAIL_HIGH, error_ratio(x_high, y_high, n, size), detail, err);
+    }
+    drl_free(index);
+    drl_free(block);
+    return st;
+}
+
+/* ---- The picture ------------------------------------------------------------------------------------------------- */
+
+static void path_of(char path[DRL_PATH_MAX], const char *out, int64_t run) {
+    snprintf(path, DRL_PATH_MAX, "%.3900s/detail/run-%lld.safetensors", out, (long long)run);
+}
+
+static int ascending(const void *a, const void *b) {
+    drl_real x = *(const drl_real *)a, y = *(const drl_real *)b;
+    return (x > y) - (x < y);
+}
+
+/* What the central 90 % of a dimension is mapped from. */
+typedef struct range {
+    double middle, half; /* half is 0 of a dimension that never changes */
+} range;
+
+static drl_status range_of(range *r, const drl_real *x, size_t n, size_t d, size_t dimension, drl_err *err) {
+    drl_real *sorted;
+    *r = (range){0};
+    if (dimension >= d) return DRL_OK;
+    drl_status st = drl_alloc(&sorted, n, sizeof *sorted, "codes", err);
+    if (st != DRL_OK) return st;
+    for (size_t i = 0; i < n; i++) sorted[i] = x[i * d + dimension];
+    qsort(sorted, n, sizeof *sorted, ascending);
+    double lo = (double)sorted[n / 20], hi = (double)sorted[n - 1 - n / 20];
+    drl_free(sorted);
+    *r = (range){(lo + hi) / 2, (hi - lo) / 2};
+    return DRL_OK;
+}
+
+/* pixels = DETAIL_GRID^2 images, row by row from above: codes of the first dimension rising to the right, of the second
+ * upwards, all others at their mean. */
+static drl_status sample_grid(uint8_t *pixels, const drl_subject *s, drl_score_model *network, const codes *c,
+                              const range r[2], drl_err *err) {
+    enum { CELLS = DETAIL_GRID * DETAIL_GRID };
+    const drl_images *im = &s->model->data->split[DRL_SPLIT_TEST];
+    size_t d = c->test.d, size = im->h * im->w * im->c, row = im->w * im->c;
+    drl_real *z, *x = NULL;
+    uint8_t *cells = NULL;
+    drl_status st = drl_alloc(&z, CELLS * d, sizeof *z, "codes", err);
+    if (st == DRL_OK) st = drl_alloc(&x, CELLS * size, sizeof *x, "samples", err);
+    if (st == DRL_OK) st = drl_alloc(&cells, CELLS * size, 1, "pixels", err);
+    for (size_t j = 2; j < d && st == DRL_OK; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < c->test.n; i++) sum += (double)c->raw_test[i * d + j];
+        for (size_t k = 0; k < CELLS; k++) z[k * d + j] = (drl_real)(sum / (double)c->test.n);
+    }
+    for (size_t k = 0; k < CELLS && st == DRL_OK; k++) {
+        double u[2] = {-1 + 2.0 * (double)(k % DETAIL_GRID) / (DETAIL_GRID - 1),
+                       1 - 2.0 * (double)(k / DETAIL_GRID) / (DETAIL_GRID - 1)};
+        for (size_t j = 0; j < 2 && j < d; j++) z[k * d + j] = (drl_real)(r[j].middle + u[j] * r[j].half);
+    }
+    if (st == DRL_OK) st = drl_score_model_codes(network, z, CELLS, err);
+    if (st == DRL_OK) st = sample(x, CELLS, s, network, err);
+    if (st == DRL_OK) {
+        drl_batch_pixels(cells, s->model->data, x, CELLS);
+        for (size_t k = 0; k < CELLS; k++)
+            for (size_t i = 0; i < im->h; i++)
+                memcpy(pixels + (((k / DETAIL_GRID) * im->h + i) * DETAIL_GRID + k % DETAIL_GRID) * row,
+                       cells + k * size + i * row, row);
+    }
+    drl_free(z);
+    drl_free(x);
+    drl_free(cells);
+    return st;
+}
+
+static drl_status write_picture(const char *path, const drl_subject *s, const codes *c, const range r[2],
+                                const uint8_t *pixels, drl_err *err) {
+    static float place[DETAIL_POINTS][2];
+    const drl_images *im = &s->model->data->split[DRL_SPLIT_TEST];
+    size_t n = c->test.n < DETAIL_POINTS ? c->test.n : DETAIL_POINTS, d = c->test.d;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < 2; j++)
+            place[i][j] =
+                j < d && r[j].half > 0 ? (float)(((double)c->raw_test[i * d + j] - r[j].middle) / r[j].half) : 0;
+    drl_st_writer *w = NULL;
+    drl_status st = drl_st_writer_new(&w, err);
+    if (st == DRL_OK) st = drl_st_add(w, "place", "F32", 2, (size_t[]){n, 2}, place, err);
+    if (st == DRL_OK) st = drl_st_add(w, "label", "I32", 1, (size_t[]){n}, c->test.y, err);
+    if (st == DRL_OK)
+        st = drl_st_add(w, "grid", "U8", 3, (size_t[]){DETAIL_GRID * im->h, DETAIL_GRID * im->w, im->c}, pixels, err);
+    if (st == DRL_OK) st = drl_st_add_metadata(w, "key", s->model->key, err);
+    if (st == DRL_OK) st = drl_st_write(w, path, err);
+    drl_st_writer_free(w);
+    return st;
+}
+
+static drl_status make_picture(const drl_subject *s, drl_score_model *network, const codes *c, drl_err *err) {
+    char dir[DRL_PATH_MAX], path[DRL_PATH_MAX];
+    const drl_images *im = &s->model->data->split[DRL_SPLIT_TEST];
+    range r[2];
+    uint8_t *pixels = NULL;
+    snprintf(dir, sizeof dir, "%.3900s/detail", s->out);
+    path_of(path, s->out, s->run);
+    drl_status st = drl_make_dirs(dir, err);
+    if (st == DRL_OK) drl_temporary_sweep(dir);
+    for (size_t j = 0; j < 2 && st == DRL_OK; j++) st = range_of(&r[j], c->raw_test, c->test.n, c->test.d, j, err);
+    if (st == DRL_OK)
+        st = drl_alloc(&pixels, DETAIL_GRID * DETAIL_GRID * im->h * im->w * im->c, 1, "grid of images", err);
+    if (st == DRL_OK) st = sample_grid(pixels, s, network, c, r, err);
+    if (st == DRL_OK) st = write_picture(path, s, c, r, pixels, err);
+    drl_free(pixels);
+    return st;
+}
+
+drl_status detail_read(detail_picture *p, const char *out, int64_t run, drl_err *err) {
+    char path[DRL_PATH_MAX];
+    drl_st *file;
+    path_of(path, out, run);
+    drl_status st = drl_st_open(&file, path, err);
+    if (st != DRL_OK) return st;
+    const drl_st_tensor *place = drl_st_find(file, "place"), *label = drl_st_find(file, "label"),
+                        *grid = drl_st_find(file, "grid");
+    bool good = place && label && grid && place->rank == 2 && place->shape[1] == 2 &&
+                place->shape[0] <= DETAIL_POINTS && label->count == place->shape[0] && grid->rank == 3 &&
+                grid->shape[0] == grid->shape[1] && grid->shape[2] <= DRL_MAX_CHANNELS &&
+                strcmp(place->dtype, "F32") == 0 && strcmp(label->dtype, "I32") == 0 && strcmp(grid->dtype, "U8") == 0;
+    if (!good) st = drl_fail(err, DRL_ERR_FORMAT, "%s: not a picture of codes; remove it to make it again", path);
+    if (st == DRL_OK) st = drl_alloc(&p->grid, grid->count, 1, "grid of images", err);
+    if (st == DRL_OK) {
+        p->points = place->shape[0];
+        p->side = grid->shape[0];
+        p->channels = grid->shape[2];
+        memcpy(p->place, place->data, place->count * sizeof(float));
+        memcpy(p->label, label->data, label->count * sizeof(int32_t));
+        memcpy(p->grid, grid->data, grid->count);
+    }
+    drl_st_close(file);
+    return st;
+}
+
+/* ---- All of it --------------------------------------------------------------------------------------------------- */
+
+/* The row that is put last, with what it holds for as its value. */
+#define DONE "detail_measured"
+
+static double holds_for(const drl_subject *s) {
+    return VERSION + 1e-7 * (double)s->arm->settings.eval.eval_sampler_steps;
+}
+
+/* Whether rows and picture of this very model are there. */
+static drl_status is_done(bool *done, const drl_subject *s, drl_err *err) {
+    char path[DRL_PATH_MAX];
+    double held = 0;
+    drl_st *file;
+    drl_err ignored;
+    *done = false;
+    drl_status st = drl_store_get(s->store, s->run, DONE, NAN, done, &held, NULL, 0, err);
+    if (st != DRL_OK || !s->resume || !*done || held != holds_for(s)) {
+        *done = false;
+        return st;
+    }
+    path_of(path, s->out, s->run);
+    *done = drl_st_open(&file, path, &ignored) == DRL_OK;
+    if (!*done) return DRL_OK;
+    const char *key = drl_st_metadata(file, "key");
+    *done = key && strcmp(key, s->model->key) == 0;
+    drl_st_close(file);
+    return DRL_OK;
+}
+
+drl_status detail_measure(const drl_subject *s, drl_err *err) {
+    codes c = {0};
+    drl_score_model *network = NULL;
+    bool done;
+    double start = drl_now();
+    drl_status st = is_done(&done, s, err);
+    if (st != DRL_OK || done) return st;
+    drl_log("%s: sampling from its codes", s->label);
+    st = open_codes(&c, s, err);
+    if (st == DRL_OK) st = measure_class(s, &c, err);
+    if (st == DRL_OK)
+        st = drl_score_model_open(&network, s->model, &(drl_score_model_cfg){.weights = DRL_WEIGHTS_RAW}, err);
+    if (st == DRL_OK) st = measure_samples(s, network, err);
+    if (st == DRL_OK) st = make_picture(s, network, &c, err);
+    if (st == DRL_OK) st = put(s, DONE, holds_for(s), "version + steps / 10^7", err);
+    if (st == DRL_OK) drl_log("  sampled and measured in %.1f s", drl_now() - start);
+    drl_score_model_close(network);
+    close_codes(&c);
+    return st;
+}
