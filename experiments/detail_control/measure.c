@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "detail.h"
+#include "drl/bands.h"
 #include "drl/file.h"
 #include "drl/log.h"
 #include "drl/mem.h"
@@ -77,48 +78,10 @@ static drl_status measure_class(const drl_subject *s, const codes *c, drl_err *e
 static drl_status sample(drl_real *x, size_t n, const drl_subject *s, drl_score_model *network, drl_err *err) {
     drl_sampler_cfg cfg = drl_sampler_published();
     drl_score score = drl_score_model_score(network);
-    cfg.steps = s->arm->settings.eval.eval_sampler_steps;
+    cfg.steps = s->arm->settings.eval.eval_sampling;
     cfg.seed = s->seed;
     cfg.same_noise = true;
     return drl_sample(x, n, &s->model->sde, &score, &cfg, NULL, err);
-}
-
-/* low (size) = the means of blocks of x (h, w, c), in every pixel of the block; high = what is left. */
-static void split_bands(drl_real *low, drl_real *high, const drl_real *x, const drl_images *im) {
-    for (size_t top = 0; top < im->h; top += DETAIL_BLOCK)
-        for (size_t left = 0; left < im->w; left += DETAIL_BLOCK)
-            for (size_t c = 0; c < im->c; c++) {
-                size_t bottom = top + DETAIL_BLOCK < im->h ? top + DETAIL_BLOCK : im->h;
-                size_t right = left + DETAIL_BLOCK < im->w ? left + DETAIL_BLOCK : im->w;
-                double sum = 0;
-                for (size_t i = top; i < bottom; i++)
-                    for (size_t j = left; j < right; j++) sum += (double)x[(i * im->w + j) * im->c + c];
-                double mean = sum / (double)((bottom - top) * (right - left));
-                for (size_t i = top; i < bottom; i++)
-                    for (size_t j = left; j < right; j++) {
-                        size_t at = (i * im->w + j) * im->c + c;
-                        low[at] = (drl_real)mean;
-                        high[at] = x[at] - (drl_real)mean;
-                    }
-            }
-}
-
-/* Mean over i of |y_i - x_i|^2 over the mean over i != j of |y_j - x_i|^2; x, y (n, size). 1 where all y are one. */
-static double error_ratio(const drl_real *x, const drl_real *y, size_t n, size_t size) {
-    double own = 0, others = 0;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) {
-            double sum = 0;
-            for (size_t e = 0; e < size; e++) {
-                double d = (double)y[j * size + e] - (double)x[i * size + e];
-                sum += d * d;
-            }
-            if (i == j)
-                own += sum;
-            else
-                others += sum / (double)(n - 1);
-        }
-    return others > 0 ? own / others : 1;
 }
 
 /* Samples an image from the code of each of some test images, and puts how far they are from them, by frequency. */
@@ -138,14 +101,14 @@ static drl_status measure_samples(const drl_subject *s, drl_score_model *network
         st = drl_score_model_images(network, DRL_SPLIT_TEST, index, n, err);
         if (st == DRL_OK) st = sample(y, n, s, network, err);
         for (size_t i = 0; i < n && st == DRL_OK; i++) {
-            split_bands(x_low + i * size, x_high + i * size, x + i * size, im);
-            split_bands(y_low + i * size, y_high + i * size, y + i * size, im);
+            drl_bands(x_low + i * size, x_high + i * size, x + i * size, im, DETAIL_BLOCK);
+            drl_bands(y_low + i * size, y_high + i * size, y + i * size, im, DETAIL_BLOCK);
         }
         char detail[128];
         snprintf(detail, sizeof detail, "%zu test images, predictor-corrector of %zu steps; own code over others'", n,
-                 s->arm->settings.eval.eval_sampler_steps);
-        if (st == DRL_OK) st = put(s, DETAIL_LOW, error_ratio(x_low, y_low, n, size), detail, err);
-        if (st == DRL_OK) st = put(s, DETAIL_HIGH, error_ratio(x_high, y_high, n, size), detail, err);
+                 s->arm->settings.eval.eval_sampling);
+        if (st == DRL_OK) st = put(s, DETAIL_LOW, drl_error_ratio(x_low, y_low, n, size), detail, err);
+        if (st == DRL_OK) st = put(s, DETAIL_HIGH, drl_error_ratio(x_high, y_high, n, size), detail, err);
     }
     drl_free(index);
     drl_free(block);
@@ -290,7 +253,7 @@ drl_status detail_read(detail_picture *p, const char *out, int64_t run, drl_err 
 #define DONE "detail_measured"
 
 static double holds_for(const drl_subject *s) {
-    return VERSION + 1e-7 * (double)s->arm->settings.eval.eval_sampler_steps;
+    return VERSION + 1e-7 * (double)s->arm->settings.eval.eval_sampling;
 }
 
 /* Whether rows and picture of this very model are there. */

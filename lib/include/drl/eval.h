@@ -20,7 +20,7 @@
     X(LIST, eval, times, "0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1", DRL_RANGE(0, 1), "times t of the codes") \
     X(SIZE, eval, seeds, "3", DRL_RANGE(1, 100), "seeds: models trained and probed, 1, 2, ...")                        \
     X(REAL, eval, detail, "-1", DRL_RANGE(-1, 1), "level of detail, 0 coarse to 1 fine: the density of t; < 0: not")   \
-    X(SIZE, eval, sampler_steps, "100", DRL_RANGE(2, 1e6), "steps of samplers, where a program samples images")        \
+    X(SIZE, eval, sampling, "100", DRL_RANGE(2, 1e6), "steps of the sampler, where a program samples images")          \
     X(ENUM, eval, budget, "images", DRL_CHOICES("images|time"),                                                        \
       "methods train on as many images, or as long, as the first")                                                     \
     X(ENUM, probe, mlp, "published", DRL_CHOICES("published|fast|none"), "protocol of the MLP probe")                  \
