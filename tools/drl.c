@@ -1,17 +1,29 @@
-/* drl GROUP COMMAND...: what is not an experiment. So far there is one group, data. */
+/* drl COMMAND ...: what is not an experiment. */
 #include <stdio.h>
 #include <string.h>
 
+#include "baselines.h"
+#include "drl/blas.h"
 #include "drl/cli.h"
 #include "drl_data.h"
+#include "drl_model.h"
 
 int main(int argc, char **argv) {
-    static const char usage[] = "usage: drl data COMMAND ...   datasets: list, fetch, check, look at and export them\n"
-                                "       drl --help | --version\n\n`drl data --help` lists the commands.\n";
+    static const char usage[] =
+        "usage: drl data COMMAND ...   datasets: list, fetch, check, look at and export them\n"
+        "       drl sample ...         images drawn from a trained model\n"
+        "       drl likelihood ...     bits per dimension of test images under a trained model\n"
+        "       drl --help | --version\n\n`drl data --help`, `drl sample --help` ... say more.\n";
     drl_cli cli = {.program = "drl"};
     drl_err err;
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, "data") == 0) return data_main(argc - 1, argv + 1);
+    bool sample = strcmp(first, "sample") == 0;
+    if (sample || strcmp(first, "likelihood") == 0) {
+        drl_blas_guard(argv);
+        drl_baselines_add(); /* so that models of all methods are known for what they are */
+        return sample ? sample_main(argc - 1, argv + 1) : likelihood_main(argc - 1, argv + 1);
+    }
     if (strcmp(first, "--version") == 0) {
         cli.action = DRL_CLI_VERSION;
         return drl_cli_answer(&cli);
@@ -20,6 +32,6 @@ int main(int argc, char **argv) {
     if (argc > 1)
         drl_fail(&err, DRL_ERR_CONFIG, "unknown argument '%.80s'", first);
     else
-        drl_fail(&err, DRL_ERR_CONFIG, "what to do is missing: drl data ...");
+        drl_fail(&err, DRL_ERR_CONFIG, "what to do is missing: drl data ..., sample ... or likelihood ...");
     return drl_cli_report(&cli, &err);
 }

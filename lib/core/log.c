@@ -81,17 +81,17 @@ void drl_progress_update(drl_progress *p, size_t done, size_t images, double los
     double now = drl_now(), spent = now - p->started;
     if (is_quiet || now - p->shown < (p->terminal ? 0.2 : p->plain_seconds)) return;
     p->shown = now;
-    char eta[32], shown_loss[32] = "";
+    char eta[32], shown_loss[32] = "", rate[32] = "";
     double per_step = spent / (double)(done > p->first ? done - p->first : 1);
     drl_format_duration(eta, sizeof eta, per_step * (double)(p->total > done ? p->total - done : 0));
     if (!isnan(loss)) snprintf(shown_loss, sizeof shown_loss, "  loss %.5g", loss);
+    if (p->items > 0) snprintf(rate, sizeof rate, "  %.0f images/s", p->items / spent);
     char line[256];
     if (p->bytes)
         snprintf(line, sizeof line, "%s: %.1f/%.1f MiB  %.1f MiB/s  ETA %s", p->label, mebibytes(done),
                  mebibytes(p->total), mebibytes(done - p->first) / spent, eta);
     else
-        snprintf(line, sizeof line, "%s: step %zu/%zu%s  %.0f images/s  ETA %s", p->label, done, p->total, shown_loss,
-                 p->items / spent, eta);
+        snprintf(line, sizeof line, "%s: step %zu/%zu%s%s  ETA %s", p->label, done, p->total, shown_loss, rate, eta);
     if (p->terminal) {
         fprintf(stderr, "\r\033[K%s", line);
         fflush(stderr);
@@ -104,12 +104,13 @@ void drl_progress_update(drl_progress *p, size_t done, size_t images, double los
 double drl_progress_end(drl_progress *p, size_t done, double loss) {
     double spent = drl_now() - p->started, rate = spent > 0 ? p->items / spent : 0;
     wipe_line();
-    char took[32], shown_loss[32] = "";
+    char took[32], shown_loss[32] = "", shown_rate[32] = "";
     drl_format_duration(took, sizeof took, spent);
     if (!isnan(loss)) snprintf(shown_loss, sizeof shown_loss, ", loss %.5g", loss);
+    if (p->items > 0) snprintf(shown_rate, sizeof shown_rate, ", %.0f images/s", rate);
     if (p->bytes)
         drl_log("%s: %.1f of %.1f MiB, %s", p->label, mebibytes(done), mebibytes(p->total), took);
     else
-        drl_log("%s: %zu of %zu steps%s, %s, %.0f images/s", p->label, done, p->total, shown_loss, took, rate);
+        drl_log("%s: %zu of %zu steps%s, %s%s", p->label, done, p->total, shown_loss, took, shown_rate);
     return rate;
 }

@@ -70,7 +70,7 @@ static drl_status read_origin(uint64_t *seed, char sha256[65], const char *dir, 
 static drl_status load(drl_model **m, drl_dataset **data, drl_model_cfg *cfg, const char *dir, const char *data_dir,
                        drl_threads *team, drl_err *err) {
     char path[DRL_PATH_MAX], sha256[65];
-    uint64_t seed;
+    uint64_t seed = 0;
     bool found = false;
     drl_status st = find_checkpoint(path, dir, err);
     if (st == DRL_OK) st = read_settings(cfg, path, err);

@@ -29,7 +29,8 @@ typedef struct drl_progress {
 void drl_progress_begin(drl_progress *p, const char *label, size_t first_step, size_t total_steps);
 /* The same where a step is a byte: `images` and `loss` below are not shown. */
 void drl_progress_begin_bytes(drl_progress *p, const char *label, size_t first, size_t total);
-/* done = steps finished so far (in all), images = images of the steps since the last call, loss shown unless NaN. */
+/* done = steps finished so far (in all), images = images of the steps since the last call (0 in all: no rate), loss
+ * shown unless NaN. */
 void drl_progress_update(drl_progress *p, size_t done, size_t images, double loss);
 /* Prints the last line: steps, wall time, average rate. Returns images/s. */
 double drl_progress_end(drl_progress *p, size_t done, double loss);
