@@ -196,6 +196,30 @@ static void derivative_is_the_scores(void **state) {
     }
 }
 
+/* Scores and derivatives have the same bits on one thread and on two. */
+static void threads_do_not_matter(void **state) {
+    (void)state;
+    enum { N = IMAGES * SIZE };
+    static drl_real x[N], v[N], out[2][N], pulled[2][N];
+    states(x, 0), states(v, 1);
+    for (size_t threads = 1; threads <= 2; threads++) {
+        drl_threads *own;
+        assert_int_equal(drl_threads_open(&own, threads, NULL), DRL_OK);
+        drl_model_cfg cfg = small_cfg(drl_method_find("drl"), NULL);
+        drl_model *m = open_cfg(&cfg, 1, own);
+        gc_draw_params(&m->params);
+        drl_score_model *s = open_score(m, DRL_WEIGHTS_RAW, true);
+        drl_score score = drl_score_model_score(s);
+        condition(s);
+        assert_int_equal(score.pull(score.arg, x, v, IMAGES, 0.3, out[threads - 1], pulled[threads - 1], NULL), DRL_OK);
+        drl_score_model_close(s);
+        drl_model_close(m);
+        drl_threads_close(own);
+    }
+    assert_memory_equal(out[0], out[1], sizeof out[0]);
+    assert_memory_equal(pulled[0], pulled[1], sizeof pulled[0]);
+}
+
 /* A new network's score is 0 but for 1e-10: under VE the flow stands still, and
  *   bits = ( x^2 / (2 50^2) + ln(50 sqrt(2 pi)) ) / ln 2 + mean log2(256 std),  x^2 < 10. */
 static void bits_of_a_known_density(void **state) {
@@ -243,11 +267,9 @@ int main(int argc, char **argv) {
     (void)argc;
     methods_begin(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(score_is_the_networks),
-        cmocka_unit_test(codes_may_be_given),
-        cmocka_unit_test(derivative_is_the_scores),
-        cmocka_unit_test(bits_of_a_known_density),
-        cmocka_unit_test(what_cannot_be_sampled_is_refused),
+        cmocka_unit_test(score_is_the_networks),    cmocka_unit_test(codes_may_be_given),
+        cmocka_unit_test(derivative_is_the_scores), cmocka_unit_test(threads_do_not_matter),
+        cmocka_unit_test(bits_of_a_known_density),  cmocka_unit_test(what_cannot_be_sampled_is_refused),
     };
     return cmocka_run_group_tests(tests, methods_setup, methods_teardown);
 }
