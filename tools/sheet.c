@@ -34,8 +34,9 @@ drl_status sheet_open(sheet *s, const drl_images *im, drl_err *err) {
     s->h = s->rows * (im->h * s->scale + GAP) + GAP;
     s->w = s->columns * (im->w * s->scale + GAP) + GAP;
     if (s->h > SHEET_MAX / s->w / s->channels)
-        return drl_fail(err, DRL_ERR_LIMIT, "a sheet of %zu x %zu pixels is too large: use a smaller --grid or --size",
-                        s->h, s->w);
+        return drl_fail(err, DRL_ERR_LIMIT,
+                        "a sheet of %zu x %zu pixels is too large: use a smaller --grid, or smaller images", s->h,
+                        s->w);
     drl_status st = drl_alloc(&s->pixels, s->h * s->w, s->channels, "contact sheet", err);
     if (st == DRL_OK) memset(s->pixels, 255, s->h * s->w * s->channels);
     return st;
