@@ -30,6 +30,7 @@ drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *er
     const drl_model_cfg *m = &e->settings->model;
     const drl_eval_cfg *v = &e->settings->eval;
     static const char *const sdes[] = {"VE", "VP", "sub-VP"};
+    static const char *const densities[] = {"uniform", "low", "high", "Gaussian"};
     static const char *const budgets[] = {"the same number of training images for all",
                                           "as long as the first method, on the machine that ran it, for all"};
     static const char *const protocols[] = {"published (6 rates, 100 epochs, best epoch on validation)",
@@ -42,15 +43,16 @@ drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *er
         e->scale, strcmp(e->scale, "smoke") == 0 ? " (checks the path, means nothing)" : "", v->eval_seeds);
     drl_status st = drl_table_note(table, line, err);
     snprintf(line, sizeof line,
-             "Encoder WideResNet-%zu-%g, %s process, %s codes, Adam of rate %g with %zu steps of warm-up, %zu images a "
+             "Encoder WideResNet-%zu-%g, %s process, density of t %s, %s codes, Adam of rate %g with %zu steps of "
+             "warm-up, %zu images a "
              "step. Budget: %s (%zu steps%s).",
-             m->model_encoder_depth, m->model_encoder_width, sdes[m->diffusion_sde],
+             m->model_encoder_depth, m->model_encoder_width, sdes[m->diffusion_sde], densities[m->diffusion_t_density],
              m->model_code == DRL_CODE_TIME ? "time-conditioned" : "static", m->train_rate, m->train_warmup,
              m->train_batch, budgets[v->eval_budget], m->train_steps,
              v->eval_budget == DRL_BUDGET_TIME ? " of the first" : "");
     if (st == DRL_OK) st = drl_table_note(table, line, err);
     if (st == DRL_OK && v->eval_variants[0]) {
-        snprintf(line, sizeof line, "Variants: %.700s.", v->eval_variants);
+        snprintf(line, sizeof line, "Variants of these settings: %.700s.", v->eval_variants);
         st = drl_table_note(table, line, err);
     }
     char neighbours[48];

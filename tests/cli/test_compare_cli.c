@@ -120,7 +120,8 @@ static void variants_are_arms(void **state) {
     const char *ve = strstr(table, "| DRL, plain VE |"), *vp = strstr(table, "| DRL, VP |"),
                *ae = strstr(table, "| AE |");
     assert_true(ve && vp && ae && ve < vp && vp < ae);
-    assert_non_null(strstr(table, "Variants: plain VE: diffusion.sde=ve \\| VP: diffusion.sde=vp diffusion.gamma=0."));
+    assert_non_null(strstr(
+        table, "Variants of these settings: plain VE: diffusion.sde=ve \\| VP: diffusion.sde=vp diffusion.gamma=0."));
     free(table);
     assert_non_null(strstr(o.err, "drl plain VE seed 1: probing"));
     assert_non_null(strstr(o.err, "drl VP seed 1: probing"));
@@ -129,6 +130,30 @@ static void variants_are_arms(void **state) {
     assert_int_equal(o.status, 0);
     assert_null(strstr(o.err, "4 of 4 steps, "));
     assert_null(strstr(o.err, "encoded and probed"));
+}
+
+/* A level of detail is a Gaussian density of t: the same model as by its keys, in a flag and in a variant. */
+static void detail_is_a_density(void **state) {
+    (void)state;
+    static outcome o;
+    const char *out = in_dir("detail");
+    run_tiny(&o, "compare", out,
+             (const char *const[]){"--methods=drl, ae", "--set=diffusion.t_density=gaussian",
+                                   "--set=diffusion.t_mean=0.75", "--set=diffusion.t_std=0.1", NULL});
+    if (o.status != 0) fail_msg("%s", o.err);
+    for (int as_variant = 0; as_variant < 2; as_variant++) {
+        run_tiny(&o, "compare", out,
+                 (const char *const[]){"--methods=drl, ae",
+                                       as_variant ? "--variants=coarse: eval.detail=0.25" : "--detail=0.25", NULL});
+        if (o.status != 0) fail_msg("%s", o.err);
+        assert_null(strstr(o.err, "4 of 4 steps, "));
+        assert_null(strstr(o.err, "encoded and probed"));
+        assert_true(!as_variant || strstr(o.err, "drl coarse seed 1: probing"));
+    }
+    run_tiny(&o, "compare", out, (const char *const[]){"--methods=drl, ae", "--detail=0.5", NULL});
+    assert_int_equal(o.status, 0);
+    const char *trained = strstr(o.err, "4 of 4 steps, ");
+    assert_true(trained && !strstr(trained + 1, "4 of 4 steps, ")); /* drl alone */
 }
 
 static void what_cannot_be_compared_is_told(void **state) {
@@ -167,6 +192,7 @@ int main(void) {
         cmocka_unit_test(programs_share_models_and_rows),
         cmocka_unit_test(equal_time),
         cmocka_unit_test(variants_are_arms),
+        cmocka_unit_test(detail_is_a_density),
         cmocka_unit_test(what_cannot_be_compared_is_told),
     };
     return cmocka_run_group_tests(tests, program_setup, program_teardown);
