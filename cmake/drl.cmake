@@ -63,13 +63,16 @@ function(drl_add_test name label)
 endfunction()
 
 # drl_add_experiment(name program args...): the test experiments.NAME runs the program at the build's scale. It uses all
-# processors and takes as long as it takes (CTest's own limit would be 25 minutes).
+# processors and takes as long as it takes (CTest's own limit would be 25 minutes). OWN_DATA: at the dataset of its own
+# scale files, whatever the build's is.
 function(drl_add_experiment name program)
+  cmake_parse_arguments(PARSE_ARGV 2 ARG "OWN_DATA" "" "")
   set(dataset)
-  if(DRL_DATASET)
+  if(DRL_DATASET AND NOT ARG_OWN_DATA)
     set(dataset --dataset ${DRL_DATASET})
   endif()
-  drl_add_test(experiments.${name} experiments ${program} --scale ${DRL_SCALE} ${dataset} --out ${DRL_OUT} ${ARGN})
+  drl_add_test(experiments.${name} experiments ${program} --scale ${DRL_SCALE} ${dataset} --out ${DRL_OUT}
+    ${ARG_UNPARSED_ARGUMENTS})
   set_tests_properties(experiments.${name} PROPERTIES LABELS "experiments;${name}"
     RUN_SERIAL ON TIMEOUT 31536000)
 endfunction()

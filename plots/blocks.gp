@@ -31,10 +31,10 @@ do for [i = 1:blocks] {
 }
 array Names[curves + references + 1]
 do for [i = 1:blocks] { Names[Number[i] + (Kind[i] ? curves : 0)] = Label[i] }
-style_of(i) = Number[i] + (Kind[i] ? 10 : 0)
+style_of(i) = Kind[i] ? 11 + (Number[i] - 1) % 12 : 1 + (Number[i] - 1) % 6
 
 # A twentieth of air below and above; a flat figure gets one per cent each way.
 air = hi > lo ? 0.05 * (hi - lo) : 1
 lo = lo - air < 0 ? 0 : lo - air; hi = hi + air > 100 ? 100 : hi + air
-key_line(k) = k > curves ? 10 + k - curves : k
+key_line(k) = k > curves ? 11 + (k - curves - 1) % 12 : 1 + (k - 1) % 6
 key_point(k) = k <= curves

@@ -32,6 +32,7 @@ do for [format in "svg png"] {
     set output out.".".format
     set multiplot
     eval(axes)
+    set ytics noenhanced
     set xrange [lo:hi]; set yrange [0.4:methods+0.6]
     set format x "%g"
     unset key

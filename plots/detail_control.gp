@@ -29,6 +29,7 @@ rows = shown == 0 ? 0 : (shown + per_row - 1) / per_row
 head = title eq "" ? 30 : 58
 foot = 26 + 20 * rows
 width = 60 + panels * (side + 26)
+width = width < 640 ? 640 : width
 height = head + 2 * side + 62 + foot
 left(p) = (52.0 + (side + 26) * (p - 1)) / width
 right(p) = left(p) + 1.0 * side / width
@@ -38,8 +39,8 @@ key_y(k) = (14.0 + 20 * (rows - 1 - (k - 1) / per_row)) / height
 # Ten colours that the colour-blind tell apart (Paul Tol, muted), repeated with other points.
 colours = "#332288 #88ccee #117733 #ddcc77 #cc6677 #aa4499 #44aa99 #999933 #882255 #777777"
 do for [k = 1:classes] {
-    set style line 200+k lc rgb word(colours, (k - 1) % 10 + 1) pt (k % 2 ? 7 : 5) ps 0.22
-    set style line 500+k lc rgb word(colours, (k - 1) % 10 + 1) pt (k % 2 ? 7 : 5) ps 0.8
+    set style line 200+k lc rgb word(colours, (k - 1) % 10 + 1) pt (((k - 1) / 10) % 2 ? 5 : 7) ps 0.22
+    set style line 500+k lc rgb word(colours, (k - 1) % 10 + 1) pt (((k - 1) / 10) % 2 ? 5 : 7) ps 0.8
 }
 
 do for [format in "svg png"] {

@@ -10,12 +10,12 @@ load plots."/style.gp"
 stats data using 2 nooutput
 panels = STATS_blocks
 factors = int(STATS_max)
-array Wide[2]; array Head[2]; array Factor[factors]; array Column[128]
+array Wide[2]; array Head[2]; array Factor[factors]; array Column[2048]
 Wide[2] = 0
 do for [p = 1:panels] {
     stats data index p-1 using 1 nooutput
     Wide[p] = int(STATS_max)
-    stats data index p-1 using (Column[(p - 1) * 64 + int($1)] = strcol(5), Factor[int($2)] = strcol(6), Head[p] = strcol(7), $1) nooutput
+    stats data index p-1 using (Column[(p - 1) * 1024 + int($1)] = strcol(5), Factor[int($2)] = strcol(6), Head[p] = strcol(7), $1) nooutput
 }
 
 cell = 46.0
@@ -48,7 +48,7 @@ do for [format in "svg png"] {
         set xrange [0.5:Wide[p]+0.5]
         unset xtics; unset ytics
         set xtics () scale 0 noenhanced; set ytics () scale 0 noenhanced
-        do for [k = 1:Wide[p]] { set xtics add (Column[(p - 1) * 64 + k] k) }
+        do for [k = 1:Wide[p]] { set xtics add (Column[(p - 1) * 1024 + k] k) }
         if (p == panels) { set xtics rotate by -30 left } else { set xtics norotate }
         if (p == 1) { do for [f = 1:factors] { set ytics add (Factor[f] f) } } else { unset ytics }
         set title Head[p] noenhanced offset 0,-0.6

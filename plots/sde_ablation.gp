@@ -10,6 +10,7 @@ load plots."/blocks.gp"
 columns = panels / 2
 across = columns == 1 ? 420 : 340
 width = 86 + across * columns
+width = width < 640 ? 640 : width
 entries = curves + references
 per_row = (width - 90) / 160
 rows = (entries + per_row - 1) / per_row

@@ -54,7 +54,9 @@ static drl_status run(void *args, drl_err *err) {
     if (st == DRL_OK) st = drl_order_init(&order, a->common.seed, all, err);
     if (st == DRL_OK) {
         drl_sampler_cfg cfg = drl_sampler_published();
-        model_progress progress = {.runs = (n + 63) / 64, .t_from = drl_sampler_end(&cfg, &o.model->sde), .t_to = 1};
+        model_progress progress = {.runs = (n + DRL_SCORE_BATCH - 1) / DRL_SCORE_BATCH,
+                                   .t_from = drl_sampler_end(&cfg, &o.model->sde),
+                                   .t_to = 1};
         cfg.seed = a->common.seed;
         cfg.progress = on_step;
         cfg.arg = &progress;

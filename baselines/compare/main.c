@@ -175,14 +175,17 @@ static drl_status write_entries(const char *path, const entry *entries, size_t n
     for (int probe = 0, blocks = 0; probe < DRL_PROBES; probe++) {
         if (!drl_eval_wants(s, (drl_probe_kind)probe)) continue;
         if (blocks++) fputs("\n\n", file.f);
-        for (size_t i = 0; i < n; i++)
-            fprintf(file.f, "%zu %.6g %.6g \"%s\" \"%s\"\n", i + 1, entries[i].by[probe].mean,
-                    entries[i].by[probe].half95, entries[i].label, drl_probe_title[probe]);
+        for (size_t i = 0; i < n; i++) {
+            fprintf(file.f, "%zu %.6g %.6g ", i + 1, entries[i].by[probe].mean, entries[i].by[probe].half95);
+            drl_put_column(file.f, entries[i].label);
+            fprintf(file.f, " \"%s\"\n", drl_probe_title[probe]);
+        }
     }
     return drl_new_file_commit(&file, err);
 }
 
-static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
+static drl_status write_figure(const drl_evaluation *e, const char *stem, const char *data, drl_err *err) {
+    (void)stem;
     entry entries[DRL_EVAL_ARMS];
     for (size_t i = 0; i < e->n_arms; i++) {
         entries[i] = (entry){.label = e->arms[i].title};
@@ -191,21 +194,14 @@ static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
         entries[i].key = entries[i].by[drl_eval_first_probe(e->settings)].mean;
     }
     qsort(entries, e->n_arms, sizeof *entries, by_key);
-    char stem[DRL_PATH_MAX], data[DRL_PATH_MAX + 8], title[1200];
-    drl_status st = drl_eval_stem(stem, e, "figures", err);
-    snprintf(data, sizeof data, "%s.dat", stem);
-    snprintf(title, sizeof title, "Methods compared: %s, %s scale", e->dataset, e->scale);
-    if (st == DRL_OK) st = write_entries(data, entries, e->n_arms, e->settings, err);
-    if (st == DRL_OK) st = drl_figure("compare", data, title, stem, err);
-    if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
-    return st;
+    return write_entries(data, entries, e->n_arms, e->settings, err);
 }
 
 static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
     if (st == DRL_OK) st = make_bounds(e, err);
-    return st == DRL_OK ? make_figure(e, err) : st;
+    return st == DRL_OK ? drl_eval_figure(e, "compare", "Methods compared", write_figure, err) : st;
 }
 
 int main(int argc, char **argv) {

@@ -12,11 +12,9 @@
 
 static drl_status check(const drl_arm *arm, drl_err *err) {
     const drl_model_cfg *m = &arm->settings.model;
-    const drl_model_cfg any = {.model_code = DRL_CODE_TIME};
-    if (!arm->method->diffusion || !arm->method->build || !drl_method_has_times(arm->method, &any)) /* nor ddae, cdae */
+    if (!arm->method->diffusion || !arm->method->build || arm->method->one_level) /* ae; ddae; cdae */
         return drl_fail(err, DRL_ERR_CONFIG,
-                        "eval.methods: %s has no score network of all noise levels to sample from; "
-                        "want drl or vdrl",
+                        "eval.methods: %s has no score network of all noise levels to sample from; want drl or vdrl",
                         arm->method->name);
     if (drl_method_has_times(arm->method, m))
         return drl_fail(err, DRL_ERR_CONFIG, "model.code = time: one picture needs one code of an image; want static");
@@ -53,6 +51,11 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
         st = drl_table_add(table, cells, err);
     }
     if (st == DRL_OK) st = drl_eval_notes(table, e, err);
+    char sampler[120];
+    snprintf(sampler, sizeof sampler,
+             "Samples: predictor-corrector of %zu steps, weights of the last step of training.",
+             e->settings->eval.eval_sampling);
+    if (st == DRL_OK) st = drl_table_note(table, sampler, err);
     if (st == DRL_OK)
         st = drl_table_note(
             table,
@@ -61,7 +64,8 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
             "high frequencies: squared error, in %, of images sampled from the code of a test image against that "
             "image, over "
             "that of images sampled from the codes of others, with the same noise: 100 where the code says nothing of "
-            "them. Low: the means of 4x4 pixels; high: what they leave.",
+            "them, or the network can do nothing with it: it was trained with the same density of t. Low: the means of "
+            "4x4 pixels; high: what they leave.",
             err);
     if (st == DRL_OK) st = drl_table_write(table, stem, err);
     drl_table_free(table);
@@ -71,48 +75,49 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
 
 /* ---- Claims ------------------------------------------------------------------------------------------------------ */
 
-/* The first arm whose t is drawn from such a density, or -1. */
-static int trained_with(const drl_evaluation *e, drl_t_density_kind kind) {
+/* The first arm of a method whose t is drawn from such a density, or -1. */
+static int trained_with(const drl_evaluation *e, const drl_method *method, drl_t_density_kind kind) {
     for (size_t i = 0; i < e->n_arms; i++)
-        if (e->arms[i].settings.model.diffusion_t_density == (int)kind) return (int)i;
+        if (e->arms[i].method == method && e->arms[i].settings.model.diffusion_t_density == (int)kind) return (int)i;
     return -1;
 }
 
 /* That a metric, in per cent, is larger in one arm than in the other. */
-static void judge(drl_eval_claims *c, const char *id, const char *statement, const char *metric, int more, int less) {
+static void judge(drl_eval_claims *c, const char *name, const char *statement, const char *metric, int more, int less) {
+    char id[96], text[320];
     if (more < 0 || less < 0) return;
     size_t arms[] = {(size_t)more, (size_t)less};
-    drl_eval_claims_add(c, id, statement,
-                        drl_eval_scaled(drl_eval_metric_difference(c->e, arms[0], arms[1], metric), 100), arms, 2);
+    const drl_method *method = c->e->arms[more].method;
+    snprintf(id, sizeof id, "R3.%s.%s", method->name, name);
+    snprintf(text, sizeof text, "%s: %s", method->title, statement);
+    drl_eval_claims_add(c, id, text, drl_eval_scaled(drl_eval_metric_difference(c->e, arms[0], arms[1], metric), 100),
+                        arms, 2);
 }
 
 static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
-    int uniform = trained_with(e, DRL_T_UNIFORM), high = trained_with(e, DRL_T_HIGH), low = trained_with(e, DRL_T_LOW);
     drl_eval_claims c;
     drl_eval_claims_begin(&c, e, "R3", err);
     c.measure = "k-NN of codes, errors of samples";
-    judge(&c, "R3.separate.low", "codes of high noise separate the classes better than those of low noise (paper)",
-          DETAIL_KNN, high, low);
-    judge(&c, "R3.separate.uniform", "codes of high noise separate the classes better than those of uniform t (paper)",
-          DETAIL_KNN, high, uniform);
-    judge(&c, "R3.fine", "codes of low noise hold more of the high frequencies than those of high noise (paper)",
-          DETAIL_HIGH, high, low);
-    judge(&c, "R3.coarse", "codes of high noise hold more of the low frequencies than those of low noise (paper)",
-          DETAIL_LOW, low, high);
+    for (size_t i = 0; i < e->n_arms; i++) {
+        const drl_method *m = e->arms[i].method;
+        if (i > 0 && e->arms[i - 1].method == m) continue;
+        int uniform = trained_with(e, m, DRL_T_UNIFORM), high = trained_with(e, m, DRL_T_HIGH),
+            low = trained_with(e, m, DRL_T_LOW);
+        judge(&c, "separate.uniform", "codes of high noise separate the classes better than those of uniform t (paper)",
+              DETAIL_KNN, high, uniform);
+        judge(&c, "separate.low", "codes of high noise separate the classes better than those of low noise (paper)",
+              DETAIL_KNN, high, low);
+        judge(&c, "fine", "codes of low noise hold more of the high frequencies than those of high noise (paper)",
+              DETAIL_HIGH, high, low);
+        judge(&c, "coarse", "codes of high noise hold more of the low frequencies than those of low noise (own)",
+              DETAIL_LOW, low, high);
+    }
     return drl_eval_claims_end(
-        &c,
-        "k-NN accuracy of the first codes minus that of the second (R3.separate); relative error of samples, in %, of "
-        "the second minus that of the first (R3.fine, R3.coarse).");
+        &c, "k-NN accuracy of the first codes minus that of the second (separate); relative error of samples, in %, of "
+            "the second minus that of the first (fine, coarse).");
 }
 
 /* ---- The figure -------------------------------------------------------------------------------------------------- */
-
-/* A text in the quotes of a gnuplot data file. */
-static void put_text(FILE *f, const char *text) {
-    fputs(" \"", f);
-    for (; *text; text++) fputc(*text == '"' ? '\'' : *text, f);
-    fputc('"', f);
-}
 
 /* The data file (plots/detail_control.gp says what is in it) and the file of the grids' pixels. */
 static drl_status write_arm(FILE *points, FILE *pixels, const drl_evaluation *e, size_t arm, drl_err *err) {
@@ -124,7 +129,8 @@ static drl_status write_arm(FILE *points, FILE *pixels, const drl_evaluation *e,
              100 * drl_eval_value(e, arm, DETAIL_KNN, NAN, 1));
     for (size_t i = 0; i < p.points; i++) {
         fprintf(points, "%.4f %.4f %d %zu", (double)p.place[i][0], (double)p.place[i][1], (int)p.label[i], p.side);
-        put_text(points, title);
+        fputc(' ', points);
+        drl_put_column(points, title);
         fputc('\n', points);
     }
     fputs("\n\n", points);
@@ -134,11 +140,10 @@ static drl_status write_arm(FILE *points, FILE *pixels, const drl_evaluation *e,
     return DRL_OK;
 }
 
-static drl_status write_data(const char *stem, const drl_evaluation *e, drl_err *err) {
+static drl_status write_data(const drl_evaluation *e, const char *stem, const char *data, drl_err *err) {
     char path[DRL_PATH_MAX + 8];
     drl_new_file points, pixels;
-    snprintf(path, sizeof path, "%s.dat", stem);
-    drl_status st = drl_new_file_open(&points, path, err);
+    drl_status st = drl_new_file_open(&points, data, err);
     if (st != DRL_OK) return st;
     snprintf(path, sizeof path, "%s.rgb", stem);
     if ((st = drl_new_file_open(&pixels, path, err)) != DRL_OK) {
@@ -149,7 +154,8 @@ static drl_status write_data(const char *stem, const drl_evaluation *e, drl_err 
     for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) st = write_arm(points.f, pixels.f, e, i, err);
     for (size_t k = 0; k < e->data->classes; k++) {
         fprintf(points.f, "%zu", k);
-        put_text(points.f, e->data->class_names[k]);
+        fputc(' ', points.f);
+        drl_put_column(points.f, e->data->class_names[k]);
         fputc('\n', points.f);
     }
     if (st != DRL_OK) {
@@ -164,23 +170,13 @@ static drl_status write_data(const char *stem, const drl_evaluation *e, drl_err 
     return drl_new_file_commit(&points, err);
 }
 
-static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
-    char stem[DRL_PATH_MAX], data[DRL_PATH_MAX + 8], title[1200];
-    drl_status st = drl_eval_stem(stem, e, "figures", err);
-    snprintf(data, sizeof data, "%s.dat", stem);
-    snprintf(title, sizeof title, "Control of the level of detail: %s, %s scale, seed 1 of %zu", e->dataset, e->scale,
-             e->settings->eval.eval_seeds);
-    if (st == DRL_OK) st = write_data(stem, e, err);
-    if (st == DRL_OK) st = drl_figure("detail_control", data, title, stem, err);
-    if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
-    return st;
-}
-
 static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
     if (st == DRL_OK) st = make_claims(e, err);
-    return st == DRL_OK ? make_figure(e, err) : st;
+    char title[80];
+    snprintf(title, sizeof title, "Control of the level of detail (seed 1 of %zu)", e->settings->eval.eval_seeds);
+    return st == DRL_OK ? drl_eval_figure(e, "detail_control", title, write_data, err) : st;
 }
 
 int main(int argc, char **argv) {

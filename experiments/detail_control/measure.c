@@ -285,9 +285,10 @@ drl_status detail_measure(const drl_subject *s, drl_err *err) {
     drl_status st = is_done(&done, s, err);
     if (st != DRL_OK || done) return st;
     drl_log("%s: sampling from its codes", s->label);
-    st = open_codes(&c, s, err);
+    st = put(s, DONE, 0, "being measured", err); /* what is there is replaced, or nothing counts */
+    if (st == DRL_OK) st = open_codes(&c, s, err);
     if (st == DRL_OK) st = measure_class(s, &c, err);
-    if (st == DRL_OK)
+    if (st == DRL_OK) /* not the average: the codes that probes and picture show are those of the last weights */
         st = drl_score_model_open(&network, s->model, &(drl_score_model_cfg){.weights = DRL_WEIGHTS_RAW}, err);
     if (st == DRL_OK) st = measure_samples(s, network, err);
     if (st == DRL_OK) st = make_picture(s, network, &c, err);

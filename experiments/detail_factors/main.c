@@ -97,13 +97,16 @@ static drl_status probe_at(const drl_subject *s, double t, double row_t, drl_err
     return st;
 }
 
+static drl_status check_data(const drl_dataset *data, drl_err *err) {
+    if (data->factors > 0) return DRL_OK;
+    return drl_fail(err, DRL_ERR_CONFIG,
+                    "%s: nothing is known of its images but the class; want --dataset synthetic:factors or "
+                    "synthetic:shapes-grey",
+                    data->name);
+}
+
 static drl_status measure(const drl_subject *s, drl_err *err) {
     const drl_list *times = &s->arm->settings.eval.eval_times;
-    if (s->model->data->factors == 0)
-        return drl_fail(err, DRL_ERR_CONFIG,
-                        "%s: nothing is known of its images but the class; want --dataset "
-                        "synthetic:factors or synthetic:shapes-grey",
-                        s->model->data->name);
     drl_log("%s: probing the factors", s->label);
     if (!drl_model_trajectory(s->model)) return probe_at(s, 0, NAN, err);
     drl_status st = DRL_OK;
@@ -117,25 +120,40 @@ static drl_status measure(const drl_subject *s, drl_err *err) {
 typedef struct column {
     size_t arm;
     double t;
-    char label[96];
+    char label[128];
 } column;
 
-#define COLUMNS (DRL_EVAL_ARMS + DRL_LIST_MAX)
+#define COLUMNS (DRL_EVAL_ARMS * DRL_LIST_MAX)
 
-static size_t columns_of(const drl_evaluation *e, column *columns, bool along_t) {
+/* Whether arms of more than one method learn from noise: then columns say which. */
+static bool many_methods(const drl_evaluation *e) {
+    const drl_method *first = NULL;
+    for (size_t i = 0; i < e->n_arms; i++) {
+        if (!e->arms[i].method->diffusion) continue;
+        if (first && e->arms[i].method != first) return true;
+        first = e->arms[i].method;
+    }
+    return false;
+}
+
+/* The columns of codes along t, or of those without a time. */
+static size_t columns_of(const drl_evaluation *e, column columns[COLUMNS], bool along_t) {
     size_t n = 0;
     for (size_t i = 0; i < e->n_arms; i++) {
+        const drl_arm *a = &e->arms[i];
+        const char *title = !many_methods(e) && a->variant[0] ? a->variant : a->title;
         size_t times;
         const double *t = drl_eval_times(e, i, &times);
-        if ((times > 1) != along_t) continue;
-        for (size_t k = 0; k < times && n < COLUMNS; k++) {
+        if (isnan(t[0]) == along_t) continue;
+        for (size_t k = 0; k < times; k++) {
             column *c = &columns[n++];
             *c = (column){.arm = i, .t = t[k]};
-            const drl_arm *a = &e->arms[i];
-            if (along_t)
-                snprintf(c->label, sizeof c->label, "%g", t[k]);
+            if (!along_t)
+                snprintf(c->label, sizeof c->label, "%s", title);
+            else if (many_methods(e))
+                snprintf(c->label, sizeof c->label, "%s, t = %g", title, t[k]);
             else
-                snprintf(c->label, sizeof c->label, "%s", a->variant[0] ? a->variant : a->title);
+                snprintf(c->label, sizeof c->label, "%g", t[k]);
         }
     }
     return n;
@@ -187,78 +205,76 @@ static drl_status make_table(const drl_evaluation *e, bool along_t, drl_err *err
 
 /* ---- Claims ------------------------------------------------------------------------------------------------------ */
 
-/* The factor is known better by the codes of one density than by those of the other. */
-static void judge(drl_eval_claims *c, const char *id, const char *statement, const char *factor, int better,
-                  int worse) {
-    char metric[METRIC];
+/* The factor is known better by the codes of one arm than by those of the other. */
+static void judge(drl_eval_claims *c, const char *factor, const char *statement, int better, int worse) {
+    char metric[METRIC], id[96], text[320];
     bool known = false;
     for (size_t f = 0; f < c->e->data->factors; f++) known = known || strcmp(c->e->data->factor_names[f], factor) == 0;
     if (better < 0 || worse < 0 || !known) return;
     size_t arms[] = {(size_t)better, (size_t)worse};
+    const drl_method *method = c->e->arms[better].method;
     metric_of(metric, factor);
-    drl_eval_claims_add(c, id, statement,
-                        drl_eval_scaled(drl_eval_metric_difference(c->e, arms[0], arms[1], metric), 100), arms, 2);
+    snprintf(id, sizeof id, "R3.%s.%s", method->name, factor);
+    snprintf(text, sizeof text, "%s: %s (own)", method->title, statement);
+    drl_eval_claims_add(c, id, text, drl_eval_scaled(drl_eval_metric_difference(c->e, arms[0], arms[1], metric), 100),
+                        arms, 2);
 }
 
-/* The static codes of the first method whose t is drawn from around this mean, or -1. */
-static int trained_around(const drl_evaluation *e, double mean) {
+/* The static codes of a method that were trained at a level of detail, or -1. */
+static int trained_at(const drl_evaluation *e, const drl_method *method, double detail) {
+    drl_t_density want = drl_t_density_detail(detail);
     for (size_t i = 0; i < e->n_arms; i++) {
         const drl_model_cfg *m = &e->arms[i].settings.model;
         size_t times;
-        drl_eval_times(e, i, &times);
-        if (times == 1 && e->arms[i].method->diffusion && m->diffusion_t_density == DRL_T_GAUSSIAN &&
-            fabs(m->diffusion_t_mean - mean) < 1e-9)
+        if (e->arms[i].method == method && isnan(drl_eval_times(e, i, &times)[0]) &&
+            m->diffusion_t_density == (int)want.kind && m->diffusion_t_mean == want.mean &&
+            m->diffusion_t_std == want.std)
             return (int)i;
     }
     return -1;
 }
 
 static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
-    int coarse = trained_around(e, 0.75), fine = trained_around(e, 0.25);
     drl_eval_claims c;
     drl_eval_claims_begin(&c, e, "R3, factors", err);
     c.measure = "linear probe of a factor";
-    judge(&c, "R3.texture",
-          "codes of low noise (detail 0.75) know the texture better than those of high noise (0.25) (own)", "texture",
-          fine, coarse);
-    judge(&c, "R3.x", "codes of high noise (detail 0.25) know the place better than those of low noise (0.75) (own)",
-          "x", coarse, fine);
-    judge(&c, "R3.shape",
-          "codes of high noise (detail 0.25) know the shape better than those of low noise (0.75) (own)", "shape",
-          coarse, fine);
+    for (size_t i = 0; i < e->n_arms; i++) {
+        const drl_method *m = e->arms[i].method;
+        if (!m->diffusion || (i > 0 && e->arms[i - 1].method == m)) continue;
+        int coarse = trained_at(e, m, 0.25), fine = trained_at(e, m, 0.75);
+        judge(&c, "texture", "codes of detail 0.75 (low noise) know the texture better than those of 0.25 (high noise)",
+              fine, coarse);
+        judge(&c, "x", "codes of detail 0.25 (high noise) know the place better than those of 0.75 (low noise)", coarse,
+              fine);
+        judge(&c, "shape", "codes of detail 0.25 (high noise) know the shape better than those of 0.75 (low noise)",
+              coarse, fine);
+    }
     return drl_eval_claims_end(&c, "accuracy of the first codes minus that of the second.");
 }
 
 /* ---- The figure -------------------------------------------------------------------------------------------------- */
 
-static drl_status write_cells(const char *path, const drl_evaluation *e, drl_err *err) {
+static drl_status write_cells(const drl_evaluation *e, const char *stem, const char *data, drl_err *err) {
+    (void)stem;
     static column columns[COLUMNS];
     drl_new_file file;
-    drl_status st = drl_new_file_open(&file, path, err);
+    drl_status st = drl_new_file_open(&file, data, err);
     if (st != DRL_OK) return st;
     fputs("# column row accuracy chance \"column\" \"factor\" \"panel\"\n", file.f);
     for (int along_t = 1, blocks = 0; along_t >= 0; along_t--) {
         size_t n = columns_of(e, columns, along_t);
         if (n > 0 && blocks++) fputs("\n\n", file.f);
         for (size_t f = 0; f < e->data->factors; f++)
-            for (size_t k = 0; k < n; k++)
-                fprintf(file.f, "%zu %zu %.6g %.6g \"%s\" \"%s\" \"%s\"\n", k + 1, f + 1,
-                        cell_of(e, &columns[k], f).mean, 100.0 / (double)e->data->factor_classes[f], columns[k].label,
-                        e->data->factor_names[f], along_t ? "time t of the code" : "static codes, by level of detail");
+            for (size_t k = 0; k < n; k++) {
+                fprintf(file.f, "%zu %zu %.6g %.6g ", k + 1, f + 1, cell_of(e, &columns[k], f).mean,
+                        100.0 / (double)e->data->factor_classes[f]);
+                drl_put_column(file.f, columns[k].label);
+                fputc(' ', file.f);
+                drl_put_column(file.f, e->data->factor_names[f]);
+                fprintf(file.f, " \"%s\"\n", along_t ? "time t of the code" : "static codes, by level of detail");
+            }
     }
     return drl_new_file_commit(&file, err);
-}
-
-static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
-    char stem[DRL_PATH_MAX], data[DRL_PATH_MAX + 8], title[1200];
-    drl_status st = drl_eval_stem(stem, e, "figures", err);
-    snprintf(data, sizeof data, "%s.dat", stem);
-    snprintf(title, sizeof title, "Factors known to codes (%%, %zu seed%s): %s, %s scale", e->settings->eval.eval_seeds,
-             e->settings->eval.eval_seeds == 1 ? "" : "s", e->dataset, e->scale);
-    if (st == DRL_OK) st = write_cells(data, e, err);
-    if (st == DRL_OK) st = drl_figure("detail_factors", data, title, stem, err);
-    if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
-    return st;
 }
 
 static drl_status report(const drl_evaluation *e, drl_err *err) {
@@ -266,7 +282,10 @@ static drl_status report(const drl_evaluation *e, drl_err *err) {
     if (st == DRL_OK) st = make_table(e, false, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
     if (st == DRL_OK) st = make_claims(e, err);
-    return st == DRL_OK ? make_figure(e, err) : st;
+    char title[80];
+    snprintf(title, sizeof title, "Factors known to codes (%%, %zu seed%s)", e->settings->eval.eval_seeds,
+             e->settings->eval.eval_seeds == 1 ? "" : "s");
+    return st == DRL_OK ? drl_eval_figure(e, "detail_factors", title, write_cells, err) : st;
 }
 
 int main(int argc, char **argv) {
@@ -274,6 +293,7 @@ int main(int argc, char **argv) {
         .name = "detail_factors",
         .summary = "Which known factor of an image is in codes of which noise level (R3).",
         .config_dir = DRL_SOURCE_DIR "/experiments/detail_factors",
+        .check_data = check_data,
         .measure = measure,
         .report = report};
     drl_baselines_add();

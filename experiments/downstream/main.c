@@ -123,28 +123,23 @@ static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
 
 /* ---- The figure -------------------------------------------------------------------------------------------------- */
 
-static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
+static drl_status write_curves(const drl_evaluation *e, const char *stem, const char *data, drl_err *err) {
+    (void)stem;
     static drl_eval_points points[DRL_PROBES * DRL_EVAL_ARMS];
     static drl_curve curves[DRL_PROBES * DRL_EVAL_ARMS];
     size_t n = 0;
     for (int probe = 0; probe < DRL_PROBES; probe++)
         for (size_t i = 0; i < e->n_arms && drl_eval_wants(e->settings, (drl_probe_kind)probe); i++)
             n += drl_eval_curve(&curves[n], &points[n], e, i, (drl_probe_kind)probe, NULL);
-    char stem[DRL_PATH_MAX], data[DRL_PATH_MAX + 8], title[1200];
-    drl_status st = drl_eval_stem(stem, e, "figures", err);
-    snprintf(data, sizeof data, "%s.dat", stem);
-    snprintf(title, sizeof title, "Downstream accuracy along the trajectory: %s, %s scale", e->dataset, e->scale);
-    if (st == DRL_OK) st = drl_curves_write(data, curves, n, err);
-    if (st == DRL_OK) st = drl_figure("downstream", data, title, stem, err);
-    if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
-    return st;
+    return drl_curves_write(data, curves, n, err);
 }
 
 static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
     if (st == DRL_OK) st = make_claims(e, err);
-    return st == DRL_OK ? make_figure(e, err) : st;
+    if (st != DRL_OK) return st;
+    return drl_eval_figure(e, "downstream", "Downstream accuracy along the trajectory", write_curves, err);
 }
 
 int main(int argc, char **argv) {

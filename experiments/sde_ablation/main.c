@@ -75,8 +75,8 @@ static void judge(drl_eval_claims *c, size_t arm, const char *other) {
     bool published = a->settings.model.diffusion_sde != DRL_SDE_SUBVP;
     if (worse < 0) return;
     size_t arms[] = {arm, (size_t)worse};
-    snprintf(id, sizeof id, "R4.%s.%s.%s", a->method->name, drl_sde_name((drl_sde_kind)a->settings.model.diffusion_sde),
-             other);
+    snprintf(id, sizeof id, "R4.%s.%s.%s", a->method->name,
+             a->variant[0] ? a->variant : drl_sde_name((drl_sde_kind)a->settings.model.diffusion_sde), other);
     snprintf(statement, sizeof statement, "the best t of %s beats %s (%s)", a->title, c->e->arms[worse].title,
              strcmp(other, "ae") != 0 ? "own bound"
              : published              ? "paper: the benefit persists"
@@ -98,7 +98,8 @@ static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
 /* ---- The figure -------------------------------------------------------------------------------------------------- */
 
 /* Two panels for every method that varies, against t and against log10 m^2/s^2; the others are lines in all of them. */
-static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
+static drl_status write_curves(const drl_evaluation *e, const char *stem, const char *data, drl_err *err) {
+    (void)stem;
     enum { PANELS = 16 };
     static drl_eval_points points[2 * DRL_EVAL_ARMS * PANELS / 2];
     static drl_curve curves[2 * DRL_EVAL_ARMS * PANELS / 2];
@@ -109,33 +110,32 @@ static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
         for (size_t i = 0; i < e->n_arms && n_panels < PANELS; i++) {
             const drl_method *method = e->arms[i].method;
             size_t times;
-            drl_eval_times(e, i, &times);
-            if (times < 2 || (i > 0 && e->arms[i - 1].method == method)) continue; /* the first arm of a method */
+            if (isnan(drl_eval_times(e, i, &times)[0]) || (i > 0 && e->arms[i - 1].method == method))
+                continue; /* the first arm of a method */
             char *panel = panels[n_panels++];
             snprintf(panel, sizeof *panels, "%s%s", method->title, against_snr ? ", by noise" : "");
             for (size_t k = 0; k < e->n_arms; k++) {
                 const drl_arm *arm = &e->arms[k];
-                drl_eval_times(e, k, &times);
-                if (times > 1 && arm->method != method) continue;
+                if (arm->method->diffusion && arm->method != method) continue;
                 if (!drl_eval_curve(&curves[n], &points[n], e, k, probe, against_snr ? log_snr : NULL)) continue;
                 curves[n].panel = panel;
-                if (arm->variant[0]) curves[n].label = arm->variant;
+                if (arm->variant[0] && curves[n].kind == DRL_CURVE_LINE) curves[n].label = arm->variant;
                 n++;
             }
         }
-    char stem[DRL_PATH_MAX], data[DRL_PATH_MAX + 8], title[1200];
-    drl_status st = drl_eval_stem(stem, e, "figures", err);
-    snprintf(data, sizeof data, "%s.dat", stem);
-    snprintf(title, sizeof title, "Accuracy by process (%s, %zu seed%s): %s, %s scale", drl_probe_title[probe],
-             e->settings->eval.eval_seeds, e->settings->eval.eval_seeds == 1 ? "" : "s", e->dataset, e->scale);
-    if (st == DRL_OK && n_panels == 0) {
-        printf("figure: none, no code of these methods depends on t\n");
-        return DRL_OK;
-    }
-    if (st == DRL_OK) st = drl_curves_write(data, curves, n, err);
-    if (st == DRL_OK) st = drl_figure("sde_ablation", data, title, stem, err);
-    if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
-    return st;
+    return drl_curves_write(data, curves, n, err);
+}
+
+static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
+    char title[80];
+    bool any = false;
+    for (size_t i = 0, times; i < e->n_arms; i++) any = any || !isnan(drl_eval_times(e, i, &times)[0]);
+    snprintf(title, sizeof title, "Accuracy by process (%s, %zu seed%s)",
+             drl_probe_title[drl_eval_first_probe(e->settings)], e->settings->eval.eval_seeds,
+             e->settings->eval.eval_seeds == 1 ? "" : "s");
+    if (any) return drl_eval_figure(e, "sde_ablation", title, write_curves, err);
+    printf("figure: none, no code of these methods depends on t\n");
+    return DRL_OK;
 }
 
 static drl_status report(const drl_evaluation *e, drl_err *err) {

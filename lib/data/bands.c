@@ -17,7 +17,8 @@ static void split_square(drl_real *low, drl_real *high, const drl_real *x, size_
         }
 }
 
-void drl_bands(drl_real *low, drl_real *high, const drl_real *x, const drl_images *im, size_t block) {
+void drl_bands(drl_real *restrict low, drl_real *restrict high, const drl_real *restrict x, const drl_images *im,
+               size_t block) {
     assert(block > 0);
     for (size_t top = 0; top < im->h; top += block)
         for (size_t left = 0; left < im->w; left += block)

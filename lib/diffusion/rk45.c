@@ -44,7 +44,7 @@ static double norm(const solver *s, const double *d, const double *other) {
             sum += q * q;
         }
         if (i > first) sum = sqrt(sum / (double)(i - first));
-        if (!(sum <= largest)) largest = sum; /* NaN stays */
+        if (!isnan(largest) && !(sum <= largest)) largest = sum; /* NaN stays */
     }
     return largest;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drl/log.h"
 #include "eval/eval.h"
 
 #define VARIANTS_MAX DRL_EVAL_ARMS
@@ -39,7 +40,7 @@ static drl_status read_variant(variant *v, char *text, drl_err *err) {
             return drl_fail(err, DRL_ERR_CONFIG, "eval.variants: %s sets more than %d keys", v->name, SETS_MAX);
         drl_status st = drl_config_set(NULL, options, n, set, err);
         if (st != DRL_OK) return drl_err_context(err, st, "eval.variants: %s", v->name);
-        bool shared = strncmp(set, "eval.", 5) == 0 || strncmp(set, "data.", 5) == 0;
+        bool shared = strncmp(set, "eval.", 5) == 0 || strncmp(set, "data.", 5) == 0 || strncmp(set, "run.", 4) == 0;
         if (shared && strncmp(set, DETAIL, strlen(DETAIL)) != 0)
             return drl_fail(err, DRL_ERR_CONFIG, "eval.variants: %s: %s is the same for all arms", v->name, set);
         v->sets[v->n_sets++] = set;
@@ -47,8 +48,15 @@ static drl_status read_variant(variant *v, char *text, drl_err *err) {
     return v->n_sets ? DRL_OK : drl_fail(err, DRL_ERR_CONFIG, "eval.variants: %s sets nothing", v->name);
 }
 
-/* text is cut up and kept. *n = 0 where it is empty. */
-static drl_status read_variants(variant list[VARIANTS_MAX], size_t *n, char *text, drl_err *err) {
+static bool sets_density(const variant *v) {
+    for (size_t k = 0; k < v->n_sets; k++)
+        if (strncmp(v->sets[k], "diffusion.t_", 12) == 0 || strncmp(v->sets[k], DETAIL, strlen(DETAIL)) == 0)
+            return true;
+    return false;
+}
+
+/* text is cut up and kept. *n = 0 where it is empty. Where the density of t is given, variants of it are left out. */
+static drl_status read_variants(variant list[VARIANTS_MAX], size_t *n, char *text, bool density, drl_err *err) {
     char *one;
     *n = 0;
     if (!*trim(text)) return DRL_OK;
@@ -59,7 +67,10 @@ static drl_status read_variants(variant list[VARIANTS_MAX], size_t *n, char *tex
         for (size_t i = 0; i < *n; i++)
             if (strcmp(list[i].name, list[*n].name) == 0)
                 return drl_fail(err, DRL_ERR_CONFIG, "eval.variants: %s is named twice", list[i].name);
-        ++*n;
+        if (density && sets_density(&list[*n]))
+            drl_log("eval.detail says the density of t: the variant %s is left out", list[*n].name);
+        else
+            ++*n;
     }
     return DRL_OK;
 }
@@ -83,7 +94,7 @@ static bool concerns(const variant *v, const drl_method *method) {
 
 /* eval.detail, where it is asked for, as settings of [diffusion]. */
 static void set_detail(drl_settings *s) {
-    if (!(s->eval.eval_detail >= 0)) return;
+    if (s->eval.eval_detail < 0) return;
     drl_t_density density = drl_t_density_detail(s->eval.eval_detail);
     s->model.diffusion_t_density = density.kind;
     s->model.diffusion_t_mean = density.mean;
@@ -99,6 +110,7 @@ static drl_status add_arm(drl_eval *e, const drl_method *method, const variant *
         return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: more than %d, variants counted", DRL_EVAL_ARMS);
     drl_arm *arm = &e->arms[e->n_arms++];
     *arm = (drl_arm){.method = method, .settings = e->s};
+    arm->settings.eval.eval_detail = -1; /* is in [diffusion] already */
     snprintf(arm->variant, sizeof arm->variant, "%s", v ? v->name : "");
     snprintf(arm->title, sizeof arm->title, "%s%s%s", method->title, v ? ", " : "", v ? v->name : "");
     snprintf(arm->settings.model.model_method, sizeof arm->settings.model.model_method, "%s", method->name);
@@ -131,7 +143,8 @@ drl_status drl_eval_arms(drl_eval *e, drl_err *err) {
     snprintf(names, sizeof names, "%s", e->s.eval.eval_methods);
     snprintf(texts, sizeof texts, "%s", e->s.eval.eval_variants);
     e->n_arms = 0;
-    drl_status st = read_variants(variants, &n, texts, err);
+    set_detail(&e->s);
+    drl_status st = read_variants(variants, &n, texts, e->s.eval.eval_detail >= 0, err);
     while (st == DRL_OK && (name = strsep(&rest, ",")) != NULL) {
         name = trim(name);
         if (*name) st = add_method(e, name, variants, n, err);

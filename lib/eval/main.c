@@ -69,6 +69,7 @@ static drl_status open_all(drl_eval *e, drl_err *err) {
     if (st == DRL_OK && drl_validation_size(e->data->split[DRL_SPLIT_TRAIN].n) == 0)
         st = drl_fail(err, DRL_ERR_CONFIG, "%s: %zu training images are too few to set a tenth apart", m->data_dataset,
                       e->data->split[DRL_SPLIT_TRAIN].n);
+    if (st == DRL_OK && e->program->check_data) st = e->program->check_data(e->data, err);
     return st;
 }
 

@@ -86,6 +86,11 @@ drl_status drl_eval_budget(drl_eval *e, drl_err *err) {
     const drl_arm *reference = NULL;
     drl_status st = DRL_OK;
     if (e->s.eval.eval_budget != DRL_BUDGET_TIME) return DRL_OK;
+    for (size_t i = 0; i < e->n_arms; i++)
+        if (e->arms[i].settings.model.train_steps != e->s.model.train_steps)
+            return drl_fail(err, DRL_ERR_CONFIG,
+                            "eval.variants: %s sets train.steps, which eval.budget = time does too",
+                            e->arms[i].variant);
     for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) {
         if (!drl_method_trainer(e->arms[i].method)->build) continue;
         if (!reference)
@@ -187,6 +192,7 @@ drl_status drl_eval_dry_run(drl_eval *e, drl_err *err) {
     printf("  together about %s from nothing; models and rows found in --out are used again\n",
            drl_format_duration(text[3], sizeof *text, all.train + all.encode + all.probe));
     printf("  memory of a step at most %.0f MB\n", all.memory);
+    if (e->program->measure) printf("  (what %s measures besides is not counted)\n", e->program->name);
     if (e->s.eval.eval_budget == DRL_BUDGET_TIME) printf("  (steps before the time budget is measured)\n");
     return DRL_OK;
 }

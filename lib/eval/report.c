@@ -95,3 +95,17 @@ bool drl_eval_curve(drl_curve *curve, drl_eval_points *points, const drl_evaluat
                          .half95 = line ? NULL : points->half95};
     return true;
 }
+
+drl_status drl_eval_figure(const drl_evaluation *e, const char *script, const char *title,
+                           drl_status (*write)(const drl_evaluation *e, const char *stem, const char *data,
+                                               drl_err *err),
+                           drl_err *err) {
+    char stem[DRL_PATH_MAX], data[DRL_PATH_MAX + 8], line[1400];
+    drl_status st = drl_eval_stem(stem, e, "figures", err);
+    snprintf(data, sizeof data, "%s.dat", stem);
+    snprintf(line, sizeof line, "%s: %s, %s scale", title, e->dataset, e->scale);
+    if (st == DRL_OK) st = write(e, stem, data, err);
+    if (st == DRL_OK) st = drl_figure(script, data, line, stem, err);
+    if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
+    return st;
+}

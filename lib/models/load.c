@@ -82,6 +82,10 @@ static drl_status load(drl_model **m, drl_dataset **data, drl_model_cfg *cfg, co
         return drl_fail(err, DRL_ERR_FORMAT, "model %s: was trained on other data: SHA-256 %.12s, %s has %.12s", dir,
                         sha256, (*data)->name, (*data)->sha256);
     st = drl_model_open(m, cfg, *data, seed, team, err);
+    if (st == DRL_ERR_CONFIG) { /* no command line's fault */
+        drl_err own = *err;
+        st = drl_fail(err, DRL_ERR_FORMAT, "%s: its settings cannot be used here: %s", path, own.message);
+    }
     if (st == DRL_OK) st = drl_checkpoint_read(*m, dir, &found, err);
     if (st != DRL_OK) return st;
     if (!found) return drl_fail(err, DRL_ERR_NOT_FOUND, "%s: has just been removed", path);

@@ -6,8 +6,6 @@
 
 #include "drl/mem.h"
 
-#define BATCH 64
-
 struct drl_score_model {
     const drl_model *m;
     drl_params params; /* a copy: the graphs' own */
@@ -93,7 +91,7 @@ drl_status drl_score_model_open(drl_score_model **out, const drl_model *m, const
     if (st == DRL_OK) st = drl_alloc(&s, 1, sizeof *s, "score model", err);
     if (st != DRL_OK) return st;
     s->m = m;
-    s->batch = cfg->batch ? cfg->batch : BATCH;
+    s->batch = cfg->batch ? cfg->batch : DRL_SCORE_BATCH;
     if (m->trainer->encoder) st = build_encoder(s, err);
     if (st == DRL_OK) st = build_network(s, cfg->pull, err);
     if (st == DRL_OK) st = drl_params_alloc(&s->params, err);

@@ -35,8 +35,7 @@ static size_t number_of(const drl_curve *c, size_t i, bool by_panel) {
     return number;
 }
 
-/* A text in double quotes, as gnuplot reads a column: it has no way to write a quote inside, so " becomes '. */
-static void put_quoted(FILE *f, const char *text) {
+void drl_put_column(FILE *f, const char *text) {
     fputc('"', f);
     for (; *text; text++) fputc(*text == '"' ? '\'' : iscntrl((unsigned char)*text) ? ' ' : *text, f);
     fputc('"', f);
@@ -48,9 +47,9 @@ static void put_point(FILE *f, const drl_curve *curves, size_t i, double t, size
     double h = c->half95 && isfinite(c->half95[k]) ? c->half95[k] : 0;
     fprintf(f, "%s %s %s %zu %d %zu ", drl_format_number(x, t), drl_format_number(y, c->mean[k]),
             drl_format_number(half, h), number_of(curves, i, true), c->kind, number_of(curves, i, false));
-    put_quoted(f, c->panel);
+    drl_put_column(f, c->panel);
     fputc(' ', f);
-    put_quoted(f, c->label);
+    drl_put_column(f, c->label);
     fputc('\n', f);
 }
 

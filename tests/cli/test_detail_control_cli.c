@@ -22,8 +22,8 @@ static void three_densities(void **state) {
     holds_in_order(table, (const char *const[]){"| DRL, uniform |", "| DRL, high noise |", "| DRL, low noise |",
                                                 "100 where the code says nothing", NULL});
     assert_null(strstr(table, "–"));
-    holds_in_order(claims, (const char *const[]){"| R3.separate.low |", "| R3.separate.uniform |", "| R3.fine |",
-                                                 "| R3.coarse |", NULL});
+    holds_in_order(claims, (const char *const[]){"| R3.drl.separate.uniform |", "| R3.drl.separate.low |",
+                                                 "| R3.drl.fine |", "| R3.drl.coarse |", NULL});
     holds_in_order(data, (const char *const[]){" 128 \"DRL, uniform: k-NN ", " 128 \"DRL, high noise: k-NN ",
                                                " 128 \"DRL, low noise: k-NN ", "\n0 \"disc\"", "\n5 \"ring\"", NULL});
     walk_tree(out, ".rgb");
@@ -63,6 +63,21 @@ static void three_densities(void **state) {
     assert_true(first && strstr(first, "low noise seed 1: sampling from its codes"));
 }
 
+/* A level of detail stands for the densities of the configuration. */
+static void one_level(void **state) {
+    (void)state;
+    static outcome o;
+    const char *out = in_dir("level");
+    run_tiny(&o, out, "--detail=0.25");
+    if (o.status != 0) fail_msg("exit status %d: %s", o.status, o.err);
+    assert_non_null(strstr(o.err, "the variant high noise is left out"));
+    char *table = text_of(out, "factors-smoke.md");
+    assert_non_null(strstr(table, "| DRL |"));
+    assert_non_null(strstr(table, "density of t Gaussian"));
+    assert_null(strstr(table, "high noise |"));
+    free(table);
+}
+
 static void what_cannot_be_done(void **state) {
     (void)state;
     static outcome o;
@@ -84,6 +99,7 @@ static void what_cannot_be_done(void **state) {
 
 int main(void) {
     drl_baselines_add();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(three_densities), cmocka_unit_test(what_cannot_be_done)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(three_densities), cmocka_unit_test(one_level),
+                                       cmocka_unit_test(what_cannot_be_done)};
     return cmocka_run_group_tests(tests, program_setup, program_teardown);
 }

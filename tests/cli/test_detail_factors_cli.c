@@ -25,7 +25,7 @@ static void every_factor(void **state) {
                                                   "| texture |", NULL});
     assert_null(strstr(by_time, "–"));
     assert_null(strstr(by_code, "–"));
-    holds_in_order(claims, (const char *const[]){"| R3.texture |", "| R3.x |", "| R3.shape |", NULL});
+    holds_in_order(claims, (const char *const[]){"| R3.drl.texture |", "| R3.drl.x |", "| R3.drl.shape |", NULL});
     assert_non_null(strstr(rows, "factor_background_accuracy"));
     free(by_time);
     free(by_code);

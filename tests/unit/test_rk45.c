@@ -61,6 +61,24 @@ static drl_status power(void *arg, double t, const double *y, double *dy, drl_er
     return DRL_OK;
 }
 
+/* y' = -sqrt(y): a step beyond y = 0 is no number, and so refused however loose the tolerances. */
+static drl_status root(void *arg, double t, const double *y, double *dy, drl_err *err) {
+    (void)t, (void)err;
+    dy[0] = -sqrt(y[0]);
+    if (isnan(dy[0])) ++*(size_t *)arg;
+    return DRL_OK;
+}
+
+static void a_step_to_no_number_is_refused(void **state) {
+    (void)state;
+    double y = 1;
+    size_t beyond = 0;
+    const drl_rk45_cfg cfg = {.f = root, .arg = &beyond, .rtol = 1, .atol = 1, .part = 1};
+    assert_int_equal(drl_rk45(&y, 1, 0, 1.99, &cfg, NULL), DRL_OK);
+    assert_true(beyond > 0);
+    assert_true(y >= 0 && y < 0.1); /* (1 - t/2)^2 = 2.5e-5 */
+}
+
 static void weights_are_exact_to_degree_four(void **state) {
     (void)state;
     double y = 0;
@@ -117,6 +135,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_is_five),
         cmocka_unit_test(weights_are_exact_to_degree_four),
+        cmocka_unit_test(a_step_to_no_number_is_refused),
         cmocka_unit_test(parts_are_held_to_the_tolerances),
         cmocka_unit_test(failures_are_told),
     };

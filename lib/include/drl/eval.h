@@ -126,6 +126,13 @@ typedef struct drl_eval_points {
 bool drl_eval_curve(drl_curve *curve, drl_eval_points *points, const drl_evaluation *e, size_t arm,
                     drl_probe_kind probe, double (*x)(const drl_arm *arm, double t));
 
+/* Draws a figure by plots/SCRIPT.gp, titled "TITLE: DATASET, SCALE scale", and prints where it is. `write` writes the
+ * script's data file, STEM.dat, and what else belongs to it. */
+drl_status drl_eval_figure(const drl_evaluation *e, const char *script, const char *title,
+                           drl_status (*write)(const drl_evaluation *e, const char *stem, const char *data,
+                                               drl_err *err),
+                           drl_err *err);
+
 /* The claims of a report, by the first probe: begin; add, any number of them; end writes STEM-claims and the claims of
  * all programs, prints where, and returns the first failure of all. */
 typedef struct drl_eval_claims {
@@ -166,6 +173,8 @@ typedef struct drl_eval_program {
     const char *config_dir; /* holds smoke.ini ... paper.ini */
     /* Refuses (ERR_CONFIG) an arm the program can do nothing with, before anything is done; NULL: none. */
     drl_status (*check)(const drl_arm *arm, drl_err *err);
+    /* The same of data. */
+    drl_status (*check_data)(const drl_dataset *data, drl_err *err);
     /* What the program measures of every arm and seed after the probes, into rows of the subject's run; NULL: nothing.
      * Called for finished runs too: it looks what is there (drl_eval_missing). */
     drl_status (*measure)(const drl_subject *subject, drl_err *err);

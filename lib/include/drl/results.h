@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "drl/err.h"
 
@@ -114,10 +115,13 @@ typedef struct drl_curve {
     const char *label, *panel;
     drl_curve_kind kind;
     size_t n;             /* >= 1                                                            */
-    const double *t;      /* (n) ascending, in [0, 1]; unused for a reference                */
+    const double *t;      /* (n) abscissae, finite: t, or what a figure has in its place; unused for a reference */
     const double *mean;   /* (n), finite                                                     */
     const double *half95; /* (n), NaN or 0: no interval; NULL: none at all                   */
 } drl_curve;
+/* Writes a text as a column of a gnuplot data file: in double quotes, with ' for ", which gnuplot cannot write there,
+ * and blanks for control characters. */
+void drl_put_column(FILE *f, const char *text);
 /* Writes the data file of plots/downstream.gp (its head documents the format). */
 drl_status drl_curves_write(const char *path, const drl_curve *curves, size_t n, drl_err *err);
 

@@ -22,9 +22,10 @@ typedef enum drl_weights {
     DRL_WEIGHTS_RAW, /* as the last step left them */
 } drl_weights;
 
+#define DRL_SCORE_BATCH 64
 typedef struct drl_score_model_cfg {
     drl_weights weights;
-    size_t batch; /* most states the network takes at a time; more are cut; 0: 64             */
+    size_t batch; /* most states the network takes at a time; more are cut; 0: DRL_SCORE_BATCH */
     bool pull;    /* the score has a derivative, for likelihoods: takes gradients' memory     */
 } drl_score_model_cfg;
 
