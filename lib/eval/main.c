@@ -9,24 +9,6 @@
 #include "drl/mem.h"
 #include "eval/eval.h"
 
-#define OPTIONS_MAX 224
-
-static DRL_CONFIG_TABLE(own_options, drl_eval_cfg, DRL_EVAL_OPTIONS);
-
-const drl_option *drl_eval_options(size_t *n) {
-    static drl_option table[OPTIONS_MAX];
-    size_t rows, kept = 0;
-    const drl_option *from = drl_model_options(&rows);
-    *n = 0;
-    drl_options_append(table, n, OPTIONS_MAX, from, rows, offsetof(drl_settings, model));
-    for (size_t i = 0; i < *n; i++) /* eval.methods says which */
-        if (strcmp(table[i].section, "model") != 0 || strcmp(table[i].key, "method") != 0) table[kept++] = table[i];
-    *n = kept;
-    from = own_options(&rows);
-    drl_options_append(table, n, OPTIONS_MAX, from, rows, offsetof(drl_settings, eval));
-    return table;
-}
-
 /* ---- Settings ---------------------------------------------------------------------------------------------------- */
 
 /* What would leave nothing to report, or cannot be trained. */

@@ -10,11 +10,6 @@
 
 #define EXPERIMENT "evaluation" /* of all programs: they share their runs */
 
-bool drl_eval_counts(const drl_method *method, const drl_option *o) {
-    if (strcmp(o->section, "eval") == 0 || strcmp(o->section, "run") == 0) return false;
-    return strcmp(o->section, "probe") == 0 || drl_method_depends(method, o);
-}
-
 drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, const drl_arm *arm, drl_err *err) {
     drl_option *used = NULL;
     size_t n, kept = 0;
