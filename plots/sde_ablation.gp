@@ -8,9 +8,8 @@ load plots."/style.gp"
 load plots."/blocks.gp"
 
 columns = panels / 2
-across = columns == 1 ? 420 : 340
+across = columns == 1 ? 620 : 340
 width = 86 + across * columns
-width = width < 640 ? 640 : width
 entries = curves + references
 per_row = (width - 90) / 160
 rows = (entries + per_row - 1) / per_row
