@@ -60,12 +60,10 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
         st = drl_table_note(
             table,
             "k-NN: 20 nearest by Euclidean distance of standardised codes. Silhouette: of the classes, from -1 to 1. "
-            "Low and "
-            "high frequencies: squared error, in %, of images sampled from the code of a test image against that "
-            "image, over "
-            "that of images sampled from the codes of others, with the same noise: 100 where the code says nothing of "
-            "them, or the network can do nothing with it: it was trained with the same density of t. Low: the means of "
-            "4x4 pixels; high: what they leave.",
+            "Low and high frequencies: squared error, in %, of images sampled from the code of a test image against "
+            "that image, over that of images sampled from the codes of others, with the same noise: 100 where the code "
+            "says nothing of them, or the network can do nothing with it: it was trained with the same density of t. "
+            "Low: the means of 4x4 pixels; high: what they leave.",
             err);
     if (st == DRL_OK) st = drl_table_write(table, stem, err);
     drl_table_free(table);
