@@ -30,6 +30,17 @@ static drl_tensor time_embedding(gc_build *b) {
     return drl_time_embedding(b->g, b->in[0], "time", (size_t)b->arg[0], (drl_time_map)b->arg[1]);
 }
 
+/* One time for all images, learnt. arg: initial value */
+static drl_tensor learnt_time(gc_build *b) {
+    return drl_op_add(b->g, drl_op_learnt_time(b->g, "tau", b->arg[0]), b->in[0], 1);
+}
+
+/* arg: depth, width */
+static drl_tensor encoder_of_learnt_time(gc_build *b) {
+    drl_tensor t = drl_op_learnt_time(b->g, "tau", 0);
+    return drl_encoder(b->g, b->in[0], t, &(drl_encoder_cfg){(size_t)b->arg[0], b->arg[1], false});
+}
+
 /* arg: depth, width, variational */
 static drl_tensor encoder(gc_build *b) {
     return drl_encoder(b->g, b->in[0], b->in[1], &(drl_encoder_cfg){(size_t)b->arg[0], b->arg[1], b->arg[2] > 0});
@@ -132,6 +143,24 @@ static const gc_case cases[] = {
     {.name = "time embedding, VE", .build = time_embedding, .arg = {3, DRL_TIME_VE}, .in = {TIME}},
     {.name = "time embedding, VP", .build = time_embedding, .arg = {2, DRL_TIME_VP}, .in = {TIME}},
     {.name = "time embedding, label", .build = time_embedding, .arg = {2, DRL_TIME_LOG_LABEL}, .in = {TIME}},
+    {.name = "time embedding and gradient of t, VE",
+     .build = time_embedding,
+     .arg = {3, DRL_TIME_VE},
+     .in = {{{1, 1, 1}, GC_UNIT}}},
+    {.name = "time embedding and gradient of t, VP",
+     .build = time_embedding,
+     .arg = {5, DRL_TIME_VP},
+     .in = {{{1, 1, 1}, GC_UNIT}}},
+    {.name = "time embedding and gradient of t, label",
+     .build = time_embedding,
+     .arg = {1, DRL_TIME_LOG_LABEL},
+     .in = {{{1, 1, 1}, GC_UNIT}}},
+    {.name = "learnt time", .build = learnt_time, .arg = {0.5}, .in = {{{1, 1, 1}}}},
+    {.name = "encoder of a learnt time",
+     .build = encoder_of_learnt_time,
+     .arg = {10, 0.25},
+     .in = {{{8, 4, 3}}},
+     .most = 20},
     {.name = "encoder", .build = encoder, .arg = {10, 0.25}, .in = {{{8, 4, 3}}, TIME}, .most = 20},
     {.name = "encoder, evaluation",
      .build = encoder,

@@ -92,6 +92,9 @@ typedef enum drl_time_map {
 /* y = [ sin(2 pi s f), cos(2 pi s f) ], (n, 1, 1, 2 nf); f = NAME (nf), normal with deviation 16, not trained.
  *                                                                                               [vectors, 4.1] */
 drl_tensor drl_op_time_features(drl_graph *g, drl_tensor x, const char *name, size_t nf, drl_time_map map);
+/* t (n, 1, 1, 1) = sigmoid(tau), the same for all images; tau = NAME (1) is trained and begins at `initial`.
+ *                                                                                          [science, 5, R2] */
+drl_tensor drl_op_learnt_time(drl_graph *g, const char *name, double initial);
 
 /* ---- Sequences: a sequence of T vectors is (n, T, 1, d) ---------------------------------------------------------- */
 /* Last hidden state (n, 1, 1, hidden) of a GRU run from h0 (n, 1, 1, hidden), or from 0 where h0 is -1. Parameters
