@@ -25,10 +25,10 @@ static char *trim(char *text) {
     return text;
 }
 
-static drl_status read_variant(variant *v, char *text, drl_err *err) {
+static drl_status read_variant(variant *v, char *text, const drl_eval_program *program, drl_err *err) {
     char *rest = strchr(text, ':'), *set;
     size_t n;
-    const drl_option *options = drl_eval_options(&n);
+    const drl_option *options = drl_eval_options(program, &n);
     if (rest) *rest++ = '\0';
     v->name = trim(text);
     v->n_sets = 0;
@@ -56,13 +56,14 @@ static bool sets_density(const variant *v) {
 }
 
 /* text is cut up and kept. *n = 0 where it is empty. Where the density of t is given, variants of it are left out. */
-static drl_status read_variants(variant list[VARIANTS_MAX], size_t *n, char *text, bool density, drl_err *err) {
+static drl_status read_variants(variant list[VARIANTS_MAX], size_t *n, char *text, bool density,
+                                const drl_eval_program *program, drl_err *err) {
     char *one;
     *n = 0;
     if (!*trim(text)) return DRL_OK;
     while ((one = strsep(&text, "|")) != NULL) {
         if (*n == VARIANTS_MAX) return drl_fail(err, DRL_ERR_CONFIG, "eval.variants: more than %d", VARIANTS_MAX);
-        drl_status st = read_variant(&list[*n], one, err);
+        drl_status st = read_variant(&list[*n], one, program, err);
         if (st != DRL_OK) return st;
         for (size_t i = 0; i < *n; i++)
             if (strcmp(list[i].name, list[*n].name) == 0)
@@ -76,9 +77,9 @@ static drl_status read_variants(variant list[VARIANTS_MAX], size_t *n, char *tex
 }
 
 /* Whether one of a variant's keys counts for a method. */
-static bool concerns(const variant *v, const drl_method *method) {
+static bool concerns(const variant *v, const drl_method *method, const drl_eval_program *program) {
     size_t n;
-    const drl_option *options = drl_eval_options(&n);
+    const drl_option *options = drl_eval_options(program, &n);
     for (size_t k = 0; k < v->n_sets; k++) {
         if (method->diffusion && strncmp(v->sets[k], DETAIL, strlen(DETAIL)) == 0) return true;
         for (size_t i = 0; i < n; i++) {
@@ -86,7 +87,7 @@ static bool concerns(const variant *v, const drl_method *method) {
             bool same = strncmp(v->sets[k], options[i].section, section) == 0 && v->sets[k][section] == '.' &&
                         strncmp(v->sets[k] + section + 1, options[i].key, key) == 0 &&
                         v->sets[k][section + 1 + key] == '=';
-            if (same && drl_eval_counts(method, &options[i])) return true;
+            if (same && drl_eval_counts(program, method, &options[i])) return true;
         }
     }
     return false;
@@ -104,7 +105,7 @@ static void set_detail(drl_settings *s) {
 /* v NULL: the method as configured. */
 static drl_status add_arm(drl_eval *e, const drl_method *method, const variant *v, drl_err *err) {
     size_t n;
-    const drl_option *options = drl_eval_options(&n);
+    const drl_option *options = drl_eval_options(e->program, &n);
     drl_status st = DRL_OK;
     if (e->n_arms == DRL_EVAL_ARMS)
         return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: more than %d, variants counted", DRL_EVAL_ARMS);
@@ -130,7 +131,7 @@ static drl_status add_method(drl_eval *e, const char *name, const variant *varia
     if (!method->encoder) return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: %s learns no code to evaluate", name);
     for (size_t i = 0; i < e->n_arms; i++)
         if (e->arms[i].method == method) return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: %s is named twice", name);
-    for (size_t i = 0; i < n && !varies; i++) varies = concerns(&variants[i], method);
+    for (size_t i = 0; i < n && !varies; i++) varies = concerns(&variants[i], method, e->program);
     if (!varies) return add_arm(e, method, NULL, err);
     for (size_t i = 0; i < n && st == DRL_OK; i++) st = add_arm(e, method, &variants[i], err);
     return st;
@@ -144,7 +145,7 @@ drl_status drl_eval_arms(drl_eval *e, drl_err *err) {
     snprintf(texts, sizeof texts, "%s", e->s.eval.eval_variants);
     e->n_arms = 0;
     set_detail(&e->s);
-    drl_status st = read_variants(variants, &n, texts, e->s.eval.eval_detail >= 0, err);
+    drl_status st = read_variants(variants, &n, texts, e->s.eval.eval_detail >= 0, e->program, err);
     while (st == DRL_OK && (name = strsep(&rest, ",")) != NULL) {
         name = trim(name);
         if (*name) st = add_method(e, name, variants, n, err);

@@ -15,14 +15,14 @@ typedef struct drl_eval {
     drl_arm arms[DRL_EVAL_ARMS];
 } drl_eval;
 
-/* The table of all settings but model.method; lent. */
-const drl_option *drl_eval_options(size_t *n);
+/* The table of all settings but model.method; lent. A process has one program. */
+const drl_option *drl_eval_options(const drl_eval_program *program, size_t *n);
 
 /* e->arms: the methods of eval.methods under the variants of eval.variants. ERR_CONFIG. */
 drl_status drl_eval_arms(drl_eval *e, drl_err *err);
 
 /* Whether a setting changes what is measured of a method; how often and how much is measured is none of these. */
-bool drl_eval_counts(const drl_method *method, const drl_option *o);
+bool drl_eval_counts(const drl_eval_program *program, const drl_method *method, const drl_option *o);
 
 /* *text = the settings that count for an arm, to be freed; hash = SHA-256 of them, the method and the data. */
 drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, const drl_arm *arm, drl_err *err);
@@ -30,6 +30,9 @@ drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, cons
 /* Opens (and with it makes) the run of an arm and seed. */
 drl_status drl_eval_open_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
                              drl_err *err);
+
+/* An arm and seed for the program's functions, without model. label is lent. */
+drl_subject drl_eval_subject(const drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t run, const char *label);
 
 /* Trains, measures, encodes and probes one arm with one seed, as far as rows are missing. */
 drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err);

@@ -14,7 +14,7 @@
 /* What would leave nothing to report, or cannot be trained. */
 static drl_status check(drl_eval *e, drl_err *err) {
     const drl_list *times = &e->s.eval.eval_times;
-    if (drl_eval_first_probe(&e->s) == DRL_PROBES)
+    if (!e->program->run && drl_eval_first_probe(&e->s) == DRL_PROBES)
         return drl_fail(err, DRL_ERR_CONFIG, "probe.mlp, probe.linear, probe.neighbours: every probe is switched off");
     if (times->n == 0) return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want at least one time");
     for (size_t i = 1; i < times->n; i++)
@@ -31,7 +31,7 @@ static drl_status check(drl_eval *e, drl_err *err) {
 
 static drl_status read_settings(drl_eval *e, int argc, char **argv, drl_err *err) {
     size_t n;
-    const drl_option *options = drl_eval_options(&n);
+    const drl_option *options = drl_eval_options(e->program, &n);
     drl_status st = drl_cli_parse(&e->cli, argc, argv, e->program->summary, options, n, err);
     if (st != DRL_OK || e->cli.action != DRL_CLI_RUN) return st;
     st = drl_cli_config(&e->cli, &e->s, e->program->config_dir, err);

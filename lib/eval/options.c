@@ -1,4 +1,5 @@
 /* The settings of an evaluation: those of models, and its own (lib/eval/eval.h). */
+#include <assert.h>
 #include <string.h>
 
 #include "eval/eval.h"
@@ -7,7 +8,7 @@
 
 static DRL_CONFIG_TABLE(own_options, drl_eval_cfg, DRL_EVAL_OPTIONS);
 
-const drl_option *drl_eval_options(size_t *n) {
+const drl_option *drl_eval_options(const drl_eval_program *program, size_t *n) {
     static drl_option table[OPTIONS_MAX];
     size_t rows, kept = 0;
     const drl_option *from = drl_model_options(&rows);
@@ -18,10 +19,16 @@ const drl_option *drl_eval_options(size_t *n) {
     *n = kept;
     from = own_options(&rows);
     drl_options_append(table, n, OPTIONS_MAX, from, rows, offsetof(drl_settings, eval));
+    if (!program->options) return table;
+    from = program->options(&rows);
+    drl_options_append(table, n, OPTIONS_MAX, from, rows, offsetof(drl_settings, own));
+    for (size_t i = *n - rows; i < *n; i++)
+        assert(table[i].offset + table[i].size <= offsetof(drl_settings, own) + DRL_EVAL_OWN);
     return table;
 }
 
-bool drl_eval_counts(const drl_method *method, const drl_option *o) {
+bool drl_eval_counts(const drl_eval_program *program, const drl_method *method, const drl_option *o) {
+    if (program->counts) return program->counts(method, o);
     if (strcmp(o->section, "eval") == 0 || strcmp(o->section, "run") == 0) return false;
     return strcmp(o->section, "probe") == 0 || drl_method_depends(method, o);
 }

@@ -134,16 +134,34 @@ static drl_status time_mlp(double *seconds, drl_eval *e, size_t d, drl_err *err)
     return st;
 }
 
-/* Seconds of one arm, all seeds: training, encoding, MLP probes. */
+/* Models of one arm, all seeds, and seconds: training, encoding, MLP probes, or what the program does instead. */
 typedef struct cost {
-    double train, encode, probe, memory;
+    size_t models;
+    double train, encode, probe, own, memory;
 } cost;
+
+/* What the program does with all seeds of an arm: `run`, or encoding and probing of as many sets of d-dimensional
+ * codes. */
+static drl_status plan_use(cost *c, drl_eval *e, const drl_arm *arm, size_t sets, double encode, size_t d,
+                           drl_err *err) {
+    double mlp;
+    if (e->program->run) {
+        drl_subject subject = drl_eval_subject(e, arm, 1, 0, arm->title);
+        return e->program->plan(&c->models, &c->own, &subject, err);
+    }
+    drl_status st = time_mlp(&mlp, e, d, err);
+    c->models = e->s.eval.eval_seeds;
+    c->encode = encode * (double)sets;
+    if (st == DRL_OK) c->probe = mlp * (double)sets;
+    return st;
+}
 
 static drl_status plan_arm(cost *c, drl_eval *e, const drl_arm *arm, drl_err *err) {
     enum { SAMPLE = 1024 };
     drl_model *m;
     drl_real *codes = NULL;
-    double step = 0, mlp;
+    double step = 0;
+    *c = (cost){0};
     drl_status st = open_warm(&m, e, arm, err);
     if (st == DRL_OK && m->train) st = time_steps(&step, m, 2, err);
     const drl_images *im = e->data->split;
@@ -153,12 +171,12 @@ static drl_status plan_arm(cost *c, drl_eval *e, const drl_arm *arm, drl_err *er
     if (st == DRL_OK) st = drl_model_encode(m, DRL_SPLIT_TRAIN, NULL, sample, 0, codes, err);
     double encode = (drl_now() - start) / (double)sample * (double)(im[0].n + im[1].n);
     drl_free(codes);
-    if (st == DRL_OK) st = time_mlp(&mlp, e, d, err);
+    size_t sets = st == DRL_OK && drl_model_trajectory(m) ? e->s.eval.eval_times.n : 1;
+    if (st == DRL_OK) st = plan_use(c, e, arm, e->s.eval.eval_seeds * sets, encode, d, err);
     if (st == DRL_OK) {
         char took[32], rate[64] = "nothing to train";
-        size_t seeds = e->s.eval.eval_seeds, sets = seeds * (drl_model_trajectory(m) ? e->s.eval.eval_times.n : 1);
-        *c = (cost){step * (double)(arm->settings.model.train_steps * seeds), encode * (double)sets, mlp * (double)sets,
-                    0};
+        if (!m->train) c->models = 0;
+        c->train = step * (double)(arm->settings.model.train_steps * c->models);
         drl_graph_stats gs = m->train ? drl_graph_get_stats(m->train) : (drl_graph_stats){0};
         c->memory = (double)(gs.tensor_bytes + gs.gradient_bytes) * 1e-6;
         if (m->train)
@@ -173,24 +191,26 @@ static drl_status plan_arm(cost *c, drl_eval *e, const drl_arm *arm, drl_err *er
 
 drl_status drl_eval_dry_run(drl_eval *e, drl_err *err) {
     cost all = {0};
-    size_t models = 0;
     char text[4][32];
-    for (size_t i = 0; i < e->n_arms; i++)
-        models += drl_method_trainer(e->arms[i].method)->build ? e->s.eval.eval_seeds : 0;
-    printf("%s on %s, scale %s: plan\n  models to train: %zu (%zu arms, %zu seeds)\n", e->program->name, e->data->name,
-           drl_scale_name(e->cli.scale), models, e->n_arms, e->s.eval.eval_seeds);
+    printf("%s on %s, scale %s: plan, %zu arms, %zu seeds\n", e->program->name, e->data->name,
+           drl_scale_name(e->cli.scale), e->n_arms, e->s.eval.eval_seeds);
     for (size_t i = 0; i < e->n_arms; i++) {
         cost c;
         drl_status st = plan_arm(&c, e, &e->arms[i], err);
         if (st != DRL_OK) return st;
-        all = (cost){all.train + c.train, all.encode + c.encode, all.probe + c.probe, fmax(all.memory, c.memory)};
+        all = (cost){all.models + c.models, all.train + c.train, all.encode + c.encode,
+                     all.probe + c.probe,   all.own + c.own,     fmax(all.memory, c.memory)};
     }
-    printf("  training %s, encoding %s, MLP probes at most %s; linear and k-NN probes take seconds each\n",
-           drl_format_duration(text[0], sizeof *text, all.train),
-           drl_format_duration(text[1], sizeof *text, all.encode),
-           drl_format_duration(text[2], sizeof *text, all.probe));
+    printf("  models to train: %zu\n  training %s, ", all.models,
+           drl_format_duration(text[0], sizeof *text, all.train));
+    if (e->program->run)
+        printf("%s with them %s\n", e->program->name, drl_format_duration(text[1], sizeof *text, all.own));
+    else
+        printf("encoding %s, MLP probes at most %s; linear and k-NN probes take seconds each\n",
+               drl_format_duration(text[1], sizeof *text, all.encode),
+               drl_format_duration(text[2], sizeof *text, all.probe));
     printf("  together about %s from nothing; models and rows found in --out are used again\n",
-           drl_format_duration(text[3], sizeof *text, all.train + all.encode + all.probe));
+           drl_format_duration(text[3], sizeof *text, all.train + all.encode + all.probe + all.own));
     printf("  memory of a step at most %.0f MB\n", all.memory);
     if (e->program->measure) printf("  (what %s measures besides is not counted)\n", e->program->name);
     if (e->s.eval.eval_budget == DRL_BUDGET_TIME) printf("  (steps before the time budget is measured)\n");

@@ -8,18 +8,18 @@
 #include "drl/mem.h"
 #include "eval/eval.h"
 
-#define EXPERIMENT "evaluation" /* of all programs: they share their runs */
+#define EXPERIMENT "evaluation" /* of all programs without `run`: they share their runs */
 
 drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, const drl_arm *arm, drl_err *err) {
     drl_option *used = NULL;
     size_t n, kept = 0;
-    const drl_option *options = drl_eval_options(&n);
+    const drl_option *options = drl_eval_options(e->program, &n);
     char *all;
     *text = NULL;
     drl_status st = drl_alloc(&used, n, sizeof *used, "configuration", err);
     if (st == DRL_OK) {
         for (size_t i = 0; i < n; i++)
-            if (drl_eval_counts(arm->method, &options[i])) used[kept++] = options[i];
+            if (drl_eval_counts(e->program, arm->method, &options[i])) used[kept++] = options[i];
         st = drl_config_text(text, &arm->settings, used, kept, err);
     }
     if (st == DRL_OK) {
@@ -133,6 +133,19 @@ drl_status drl_eval_missing(bool *missing, const drl_subject *s, const char *met
     return st;
 }
 
+drl_subject drl_eval_subject(const drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t run, const char *label) {
+    return (drl_subject){.arm = arm,
+                         .seed = seed,
+                         .data = e->data,
+                         .team = e->team,
+                         .store = e->store,
+                         .run = run,
+                         .out = e->cli.out,
+                         .label = label,
+                         .data_dir = e->cli.data_dir,
+                         .resume = e->cli.resume};
+}
+
 drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err) {
     drl_model *m = NULL;
     char label[112];
@@ -142,7 +155,10 @@ drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t 
                          .provenance = drl_provenance(),
                          .checkpoint_seconds = arm->settings.eval.run_checkpoint_seconds,
                          .resume = e->cli.resume};
-    drl_status st = drl_eval_open_run(e, EXPERIMENT, arm, seed, id, err);
+    const char *experiment = e->program->run ? e->program->name : EXPERIMENT;
+    drl_status st = drl_eval_open_run(e, experiment, arm, seed, id, err);
+    drl_subject subject = drl_eval_subject(e, arm, seed, *id, label);
+    if (e->program->run) return st == DRL_OK ? e->program->run(&subject, err) : st;
     bool measures = arm->method->measure != NULL;
     if (st == DRL_OK && measures) st = measure_untrained(e, &arm->settings, *id, seed, err);
     if (st == DRL_OK) st = drl_model_obtain(&m, &arm->settings.model, e->data, seed, e->team, e->cli.out, &run, err);
@@ -150,8 +166,8 @@ drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t 
     if (st == DRL_OK && measures) st = measure_trained(e, m, *id, err);
     if (st == DRL_OK) drl_log("%s: probing its codes", label);
     if (st == DRL_OK) st = probe_all(e, arm, m, *id, seed, err);
-    if (st == DRL_OK && e->program->measure)
-        st = e->program->measure(&(drl_subject){arm, seed, m, e->store, *id, e->cli.out, label, e->cli.resume}, err);
+    subject.model = m;
+    if (st == DRL_OK && e->program->measure) st = e->program->measure(&subject, err);
     drl_model_close(m);
     return st;
 }

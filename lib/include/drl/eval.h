@@ -36,9 +36,11 @@ extern const char *const drl_probe_title[DRL_PROBES];      /* "MLP probe", ...  
 extern const char *const drl_probe_metric[DRL_PROBES];     /* "mlp_accuracy", ...: on the test images             */
 extern const char *const drl_probe_val_metric[DRL_PROBES]; /* "mlp_val_accuracy", ...: on the validation part     */
 
+#define DRL_EVAL_OWN 4096 /* bytes that a program's own settings may take */
 typedef struct drl_settings {
     drl_model_cfg model; /* model.method is set by the evaluation: one of eval.methods */
     drl_eval_cfg eval;
+    _Alignas(double) unsigned char own[DRL_EVAL_OWN]; /* the program's own struct, where it has one */
 } drl_settings;
 
 /* ---- Arms and their rows in memory ------------------------------------------------------------------------------- */
@@ -158,10 +160,13 @@ drl_status drl_eval_claims_end(drl_eval_claims *c, const char *note);
 typedef struct drl_subject {
     const drl_arm *arm;
     uint64_t seed;
-    drl_model *model;
+    drl_model *model; /* NULL for drl_eval_program.run, plan */
+    const drl_dataset *data;
+    drl_threads *team;
     drl_store *store;
     int64_t run;
     const char *out, *label; /* of log lines: "drl VP seed 1" */
+    const char *data_dir;    /* "": the system's places           */
     bool resume;             /* no: what is there is measured anew */
 } drl_subject;
 
@@ -178,6 +183,16 @@ typedef struct drl_eval_program {
     /* What the program measures of every arm and seed after the probes, into rows of the subject's run; NULL: nothing.
      * Called for finished runs too: it looks what is there (drl_eval_missing). */
     drl_status (*measure)(const drl_subject *subject, drl_err *err);
+    /* Settings of its own, whose offsets count from a struct in drl_settings.own, and which of all settings identify a
+     * run of `run`. */
+    const drl_option *(*options)(size_t *n);
+    bool (*counts)(const drl_method *method, const drl_option *option);
+    /* All that is done with an arm and seed, instead of training, probing and measuring: into rows of a run that is the
+     * program's alone. As of `measure`, it looks what is there. NULL: as above. */
+    drl_status (*run)(const drl_subject *subject, drl_err *err);
+    /* Of an arm, for a dry run of such a program: *models to be trained for all seeds, and *seconds of what `run` does
+     * besides; it may print lines. */
+    drl_status (*plan)(size_t *models, double *seconds, const drl_subject *subject, drl_err *err);
     /* Writes tables, claims and figures, and prints where they are on standard output. */
     drl_status (*report)(const drl_evaluation *e, drl_err *err);
 } drl_eval_program;
