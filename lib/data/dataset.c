@@ -142,6 +142,7 @@ drl_status drl_dataset_open(drl_dataset **out, const drl_dataset_cfg *given, drl
         drl_dataset_free(ds);
         return drl_source_context(err, st, cfg.name);
     }
+    ds->seed = cfg.seed;
     tabulate(ds);
     *out = ds;
     return DRL_OK;

@@ -20,6 +20,7 @@ typedef struct drl_folder_picture {
     uint16_t label;         /* of its class                                                    */
     uint32_t rank;          /* among the pictures of its class and split                       */
     uint32_t place;         /* in its split; DRL_FOLDER_UNUSED: beyond the limit               */
+    bool skipped;           /* by drl_folder_decode                                            */
 } drl_folder_picture;
 #define DRL_FOLDER_UNUSED UINT32_MAX
 
@@ -39,8 +40,9 @@ typedef struct drl_folder_list {
 drl_status drl_folder_list_make(drl_folder_list *list, const char *path, const drl_dataset_cfg *cfg, drl_err *err);
 void drl_folder_list_free(drl_folder_list *list);
 
-/* Decodes the pictures of a list into the dataset, on the configuration's team, while they are read. */
-drl_status drl_folder_decode(drl_dataset *ds, const drl_folder_list *list, const char *path, const drl_dataset_cfg *cfg,
+/* Decodes the pictures of a list into the dataset, on the configuration's team, while they are read, and marks those
+ * that are skipped. */
+drl_status drl_folder_decode(drl_dataset *ds, drl_folder_list *list, const char *path, const drl_dataset_cfg *cfg,
                              drl_err *err);
 
 #endif

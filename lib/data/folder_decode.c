@@ -17,7 +17,7 @@
 #define BATCH_DECODED  ((size_t)16 << 20)
 
 typedef struct job {
-    const drl_folder_picture *picture;
+    drl_folder_picture *picture;
     uint8_t *bytes;
     size_t size;
     drl_picture decoded; /* of the dataset's size */
@@ -32,7 +32,7 @@ typedef struct batch {
 
 typedef struct decoder {
     drl_dataset *ds;
-    const drl_folder_list *list;
+    drl_folder_list *list;
     const drl_dataset_cfg *cfg;
     const char *path;
     drl_members *members;
@@ -57,7 +57,7 @@ static size_t batch_limit(const decoder *d) {
 }
 
 /* Moves to the list's next picture, which the listing has found where it has to be still. */
-static drl_status next_picture(decoder *d, const drl_folder_picture **p, drl_err *err) {
+static drl_status next_picture(decoder *d, drl_folder_picture **p, drl_err *err) {
     const char *name;
     drl_status st = drl_members_next(d->members, &name, err);
     if (st != DRL_OK) return st;
@@ -68,7 +68,7 @@ static drl_status next_picture(decoder *d, const drl_folder_picture **p, drl_err
 }
 
 /* A file that is larger than allowed is a bad picture, like one that does not decode. */
-static drl_status read_job(decoder *d, job *j, const drl_folder_picture *p, drl_err *err) {
+static drl_status read_job(decoder *d, job *j, drl_folder_picture *p, drl_err *err) {
     *j = (job){.picture = p};
     drl_status st = drl_members_read(d->members, &j->bytes, &j->size, DRL_PICTURE_LIMITS.bytes, err);
     if (st != DRL_ERR_LIMIT || !d->cfg->skip_bad) return st;
@@ -81,7 +81,7 @@ static void read_batch(decoder *d, batch *b) {
     size_t limit = batch_limit(d), bytes = 0;
     b->n = 0;
     while (d->read_status == DRL_OK && b->n < limit && bytes < BATCH_BYTES && d->left > 0) {
-        const drl_folder_picture *p;
+        drl_folder_picture *p;
         d->read_status = next_picture(d, &p, &d->read_err);
         if (d->read_status != DRL_OK || p->place == DRL_FOLDER_UNUSED) continue;
         d->read_status = read_job(d, &b->jobs[b->n], p, &d->read_err);
@@ -200,7 +200,7 @@ static drl_status finish(decoder *d, batch *b, drl_err *err) {
         if (j->status == DRL_OK)
             st = place(d, j, err);
         else if (bad && d->cfg->skip_bad)
-            d->ds->skipped++;
+            j->picture->skipped = true, d->ds->skipped++;
         else
             st = drl_fail(err, j->status, "%s: %s: %s", d->path, name_of(d, j->picture), j->err.message);
     }
@@ -245,7 +245,7 @@ static drl_status run(decoder *d, drl_err *err) {
     return st;
 }
 
-drl_status drl_folder_decode(drl_dataset *ds, const drl_folder_list *list, const char *path, const drl_dataset_cfg *cfg,
+drl_status drl_folder_decode(drl_dataset *ds, drl_folder_list *list, const char *path, const drl_dataset_cfg *cfg,
                              drl_err *err) {
     batch batches[2] = {{0}};
     decoder d = {.ds = ds, .list = list, .cfg = cfg, .path = path, .now = &batches[0], .next = &batches[1]};

@@ -39,6 +39,7 @@ typedef struct drl_dataset {
     double mean[DRL_MAX_CHANNELS], std[DRL_MAX_CHANNELS];
     /* (value / 255 - mean[c]) / std[c] for every byte value: what drl_batch_images looks up. */
     drl_real normalised[DRL_MAX_CHANNELS][256];
+    uint64_t seed;        /* of the configuration it was opened with                                              */
     size_t skipped;       /* pictures left out because of skip_bad                                               */
     bool cached;          /* came from the cache: pixels, labels and factors lie in `mapping`, read-only         */
     char cache_note[256]; /* why the decoded dataset could not be cached, which is no error; "" otherwise        */
@@ -95,6 +96,34 @@ const char *drl_dataset_help(void);
  * archive's ending. "folder:/pictures/birds.tar.gz" is "folder-birds"; so is another birds elsewhere. */
 #define DRL_DATASET_SHORT_MAX 64
 void drl_dataset_short_name(char out[DRL_DATASET_SHORT_MAX], const char *name);
+
+/* What the images of a folder: dataset's split are called: CLASS/PICTURE, without a directory train/ or test/ and what
+ * is around it. Read only, but for drl_picture_names_free. */
+typedef struct drl_picture_name {
+    const char *text;
+    uint32_t place; /* of the image in its split */
+} drl_picture_name;
+typedef struct drl_picture_names {
+    size_t n;
+    drl_split split;
+    const char **name;         /* (n) of image i                                   */
+    drl_picture_name *by_name; /* (n) by the bytes of CLASS/PICTURE                */
+    drl_picture_name *by_base; /* (n) by the bytes of PICTURE, then by place       */
+    char *text;                /* what all of them point into                      */
+} drl_picture_names;
+
+/* *names = those of the images of ds, in their order, under the configuration it was opened with. They come from the
+ * directory or archive, whether ds was cached or not; only where it has skipped pictures are these decoded once more.
+ * ERR_NOT_FOUND where the dataset's source has no file names, ERR_IO where it has changed, ERR_CONFIG where ds was
+ * opened with other limits or another seed. The caller owns *names; NULL after failure. */
+drl_status drl_dataset_names(drl_picture_names **names, const drl_dataset *ds, const drl_dataset_cfg *cfg,
+                             drl_split split, drl_err *err);
+void drl_picture_names_free(drl_picture_names *names);
+
+/* *place = the image called CLASS/PICTURE, or so with its split's train/ or test/ in front, or PICTURE where no other
+ * image's file has that name; left as it was where there is not exactly one. */
+typedef enum drl_name_match { DRL_NAME_UNKNOWN, DRL_NAME_FOUND, DRL_NAME_AMBIGUOUS } drl_name_match;
+drl_name_match drl_picture_names_find(const drl_picture_names *names, uint32_t *place, const char *name);
 
 /* out (n, H, W, C) = (pixels[index[i]] / 255 - mean[c]) / std[c]. Indices are asserted to be in range. */
 void drl_batch_images(drl_real *out, const drl_dataset *ds, drl_split split, const uint32_t *index, size_t n);
