@@ -32,6 +32,7 @@ typedef enum drl_rng_purpose {
     DRL_RNG_TRACE,         /* Rademacher vectors of a likelihood; sub = probe             */
     DRL_RNG_DEQUANTISE,    /* fractions of grey levels; index = element of the images     */
     DRL_RNG_PRIOR_CODE,    /* codes of the prior; index = element of the codes            */
+    DRL_RNG_LABELS,        /* which training images are labelled; seed = split, sub = class */
 } drl_rng_purpose;
 
 typedef struct drl_rng {
