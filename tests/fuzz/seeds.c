@@ -385,6 +385,32 @@ static void config(void) {
         seed("config", files[k].name, files[k].text, strlen(files[k].text));
 }
 
+/* ---- Lists of labels --------------------------------------------------------------------------------------------- */
+
+static void labels(void) {
+    static const struct {
+        const char *name, *text;
+    } files[] = {
+        {"indices", "# drawn\n11\n0\n4\n"},
+        {"indices_crlf", "\xef\xbb\xbf"
+                         "0\r\n\r\n 1 \r\n3\r\n"},
+        {"indices_classes", "0 ant\n1 1\n3 c c\n"},
+        {"names", "2 x.png\ntrain/b/d\nc c/4\n"},
+        {"names_classes", "1.png ant\n1.png b\n1.png c c\ne c c c c\n"},
+        {"shared_name", "0\n1.png\n"},
+        {"unknown_name", "0\nz.png ant\n"},
+        {"wrong_class", "0\n1 ant\n"},
+        {"twice", "0\n1\n3\nb/1.png\n"},
+        {"out_of_range", "0\n18446744073709551616\n"},
+        {"negative", "0\n-1\n"},
+        {"class_without", "0\n1\n"},
+        {"nothing", "# none\n"},
+    };
+    for (size_t k = 0; k < sizeof files / sizeof *files; k++)
+        seed("labels", files[k].name, files[k].text, strlen(files[k].text));
+    seed("labels", "nul_byte", "0\n1\0\n3\n", 7);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2 || argv[1][0] == '-') {
         fprintf(stderr, "usage: fuzz_seeds DIRECTORY\n");
@@ -400,5 +426,6 @@ int main(int argc, char **argv) {
     archives();
     safetensors();
     config();
+    labels();
     return 0;
 }
