@@ -28,16 +28,16 @@ static drl_status gather(drl_labels *l, const size_t *mark, size_t n, drl_err *e
 /* ---- Drawing ----------------------------------------------------------------------------------------------------- */
 
 /* Marks the first k of a permutation of the class's m images. */
-static drl_status draw_class(size_t *mark, uint32_t *members, uint32_t *order, const drl_dataset *data, size_t class,
+static drl_status draw_class(size_t *mark, uint32_t *members, uint32_t *order, const drl_dataset *data, size_t label,
                              size_t k, uint64_t split, drl_err *err) {
     const drl_images *train = &data->split[DRL_SPLIT_TRAIN];
     size_t m = 0;
     for (size_t i = 0; i < train->n; i++)
-        if (train->labels[i] == (int32_t) class) members[m++] = (uint32_t)i;
+        if (train->labels[i] == (int32_t)label) members[m++] = (uint32_t)i;
     if (m < k)
         return drl_fail(err, DRL_ERR_CONFIG, "%.200s: %zu labels of each class: class %s has %zu training images only",
-                        data->name, k, data->class_names[class], m);
-    drl_rng_permutation(drl_rng_stream(split, DRL_RNG_LABELS, (uint32_t) class, 0), order, m);
+                        data->name, k, data->class_names[label], m);
+    drl_rng_permutation(drl_rng_stream(split, DRL_RNG_LABELS, (uint32_t)label, 0), order, m);
     for (size_t i = 0; i < k; i++) mark[members[order[i]]] = 1;
     return DRL_OK;
 }
@@ -48,9 +48,8 @@ drl_status drl_labels_draw(drl_labels *l, const drl_dataset *data, size_t n, uin
     *l = (drl_labels){0};
     if (n == 0 || n % data->classes != 0)
         return drl_fail(err, DRL_ERR_CONFIG,
-                        "%zu labels: want as many of each of the %zu classes of %.200s: %zu, %zu "
-                        "and so on",
-                        n, data->classes, data->name, data->classes, 2 * data->classes);
+                        "%zu labels: want as many of each of the %zu classes of %.200s: %zu, %zu ...", n, data->classes,
+                        data->name, data->classes, 2 * data->classes);
     drl_status st = drl_alloc(&mark, n_train, sizeof *mark, "labels", err);
     if (st == DRL_OK) st = drl_alloc(&members, n_train, sizeof *members, "images of a class", err);
     if (st == DRL_OK) st = drl_alloc(&order, n_train, sizeof *order, "images of a class", err);
@@ -190,19 +189,19 @@ static drl_status no_image(const reader *r, drl_name_match match, size_t class, 
 static drl_status read_line(reader *r, drl_err *err) {
     const drl_dataset *d = r->data;
     const drl_images *train = &d->split[DRL_SPLIT_TRAIN];
-    size_t image, class = d->classes, at;
-    drl_name_match match = find_image(r, &image, r->text, class);
+    size_t image, label = d->classes, at;
+    drl_name_match match = find_image(r, &image, r->text, label);
     if (match != DRL_NAME_FOUND && (at = split_line(r)) > 0) {
-        class = find_class(d, cut(r->text, at));
-        match = find_image(r, &image, r->text, class);
+        label = find_class(d, cut(r->text, at));
+        match = find_image(r, &image, r->text, label);
     }
-    if (match != DRL_NAME_FOUND) return no_image(r, match, class, err);
+    if (match != DRL_NAME_FOUND) return no_image(r, match, label, err);
     if (image >= train->n)
         return drl_fail(err, DRL_ERR_FORMAT, "line %zu: %.200s: indices of the training images go from 0 to %zu",
                         r->line, r->text, train->n - 1);
-    if (class < d->classes && train->labels[image] != (int32_t) class)
+    if (label < d->classes && train->labels[image] != (int32_t)label)
         return drl_fail(err, DRL_ERR_FORMAT, "line %zu: %.200s is of class %s, not %s", r->line, r->text,
-                        d->class_names[train->labels[image]], d->class_names[class]);
+                        d->class_names[train->labels[image]], d->class_names[label]);
     if (r->line_of[image])
         return drl_fail(err, DRL_ERR_FORMAT, "lines %zu and %zu name the same image: %.200s", r->line_of[image],
                         r->line, r->text);

@@ -154,7 +154,7 @@ static void draw_refused(const drl_dataset *ds, size_t n, const char *piece) {
 
 static void test_draw_refused(void **state) {
     (void)state;
-    draw_refused(many(), 0, "0 labels: want as many of each of the 10 classes of many: 10, 20 and so on");
+    draw_refused(many(), 0, "0 labels: want as many of each of the 10 classes of many: 10, 20 ...");
     draw_refused(many(), 44, "44 labels: want as many of each of the 10 classes of many");
     draw_refused(many(), N + 10, "many: 51 labels of each class: class class0 has 50 training images only");
     drl_dataset *ds = many();
