@@ -175,15 +175,17 @@ static size_t split_line(const reader *r) {
 static drl_status no_image(const reader *r, drl_name_match match, size_t class, drl_err *err) {
     size_t n = r->data->split[DRL_SPLIT_TRAIN].n;
     bool of_class = class < r->data->classes;
+    const char *hint = !of_class && strpbrk(r->text, " \t") ? " (nor is what follows a blank a class)" : "";
     if (match == DRL_NAME_AMBIGUOUS)
         return drl_fail(err, DRL_ERR_FORMAT, "line %zu: several training images are called %.200s: want CLASS/%.200s",
                         r->line, r->text, r->text);
     if (r->names)
-        return drl_fail(err, DRL_ERR_FORMAT, "line %zu: none of the %zu training images is called %.200s%s%s", r->line,
-                        n, r->text, of_class ? " and of class " : "", of_class ? r->data->class_names[class] : "");
+        return drl_fail(err, DRL_ERR_FORMAT, "line %zu: none of the %zu training images is called %.200s%s%s%s",
+                        r->line, n, r->text, of_class ? " and of class " : "",
+                        of_class ? r->data->class_names[class] : "", hint);
     return drl_fail(err, DRL_ERR_FORMAT,
-                    "line %zu: %.200s is not a number, and there are no file names: want an index from 0 to %zu",
-                    r->line, r->text, n - 1);
+                    "line %zu: %.200s is not a number%s, and there are no file names: want an index from 0 to %zu",
+                    r->line, r->text, hint, n - 1);
 }
 
 static drl_status read_line(reader *r, drl_err *err) {

@@ -236,12 +236,12 @@ static void test_read_refused(void **state) {
     REFUSED(false, "0\na.png\n",
             "line 2: a.png is not a number, and there are no file names: want an index from 0 to 11");
     REFUSED(false, "1.5\n", "line 1: 1.5 is not a number");
-    REFUSED(false, "0 wasp\n", "line 1: 0 wasp is not a number");
+    REFUSED(false, "0 wasp\n", "line 1: 0 wasp is not a number (nor is what follows a blank a class), and");
     REFUSED(false, "-\n", "line 1: - is not a number");
     REFUSED(false, "0\r1\r3\r", "line 1: 0?1?3 is not a number");
     REFUSED(true, "a.png\nz.png\n", "line 2: none of the 12 training images is called z.png");
     REFUSED(true, "z.png ant\n", "line 1: none of the 12 training images is called z.png and of class ant");
-    REFUSED(true, "d.png wasp\n", "line 1: none of the 12 training images is called d.png wasp");
+    REFUSED(true, "d.png wasp\n", "line 1: none of the 12 training images is called d.png wasp (nor is what follows");
     REFUSED(true, "test/ant/a.png\n", "line 1: none of the 12 training images is called test/ant/a.png");
     REFUSED(true, "2.png ant\n", "line 1: none of the 12 training images is called 2.png and of class ant");
     REFUSED(true, "A.png\n", "line 1: none of");
