@@ -33,6 +33,7 @@ typedef enum drl_rng_purpose {
     DRL_RNG_DEQUANTISE,    /* fractions of grey levels; index = element of the images     */
     DRL_RNG_PRIOR_CODE,    /* codes of the prior; index = element of the codes            */
     DRL_RNG_LABELS,        /* which training images are labelled; seed = split, sub = class */
+    DRL_RNG_LAPLACENET,    /* sub 0, 1, 2: seeds of the batch's parts; 3, 4: permutation and lambda of mixup */
 } drl_rng_purpose;
 
 typedef struct drl_rng {
