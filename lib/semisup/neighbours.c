@@ -18,8 +18,8 @@
 #include <immintrin.h>
 #endif
 
-#define BLOCK 512 /* rows that meet each other                                         */
-#define STRIP 128 /* rows of a product: 128 x 512 similarities stay in the L2 cache */
+#define BLOCK 512 /* rows that meet each other */
+#define STRIP 256 /* rows of a product: 256 x 512 similarities stay in the L2 cache */
 static_assert(BLOCK % STRIP == 0 && BLOCK % V == 0, "whole strips and vectors");
 
 typedef struct search {

@@ -13,7 +13,9 @@
  * SGD with Nesterov momentum 0.9. The rate is `rate` in the start and falls along half a cosine, rate (1 + cos(pi k/K))
  * / 2, over the K steps of the second phase; without a second phase, over the first.
  *
- * The encoder is that of the suite. Its time is either a trained scalar, sigmoid(tau), tau = 0 at first, or fixed.
+ * The encoder is that of the suite. Its time is either a trained scalar, sigmoid(tau), tau = 0 at first, or fixed. (One
+ * time for all images adds a constant to each channel in front of a batch norm, which takes it away again: in training
+ * tau has no gradient but rounding, and stays where it begins.)
  * Everything drawn is a function of (seed, step): one seed gives the same bits for any number of threads, and after any
  * restart. */
 #ifndef DRL_LAPLACENET_H
