@@ -120,6 +120,16 @@ static double rate_now(const drl_laplacenet *net) {
     return net->cfg.semi_rate * (1 + cos(acos(-1) * k / all)) / 2;
 }
 
+/* The encoder learns at another rate than the head: so many times its gradient. */
+static void scale_encoder(drl_laplacenet *net) {
+    const drl_real factor = (drl_real)net->cfg.semi_encoder_rate;
+    for (size_t i = 0; factor != 1 && i < net->params.n; i++) {
+        const drl_param *p = &net->params.list[i];
+        if (!p->trained || strncmp(p->name, "encoder.", 8) != 0) continue;
+        for (size_t e = 0; e < p->count; e++) net->gradient[p->offset + e] *= factor;
+    }
+}
+
 drl_status drl_laplacenet_step(drl_laplacenet *net, double *loss, drl_err *err) {
     drl_status st = DRL_OK;
     if (net->optim.step >= net->start_steps && net->epochs * net->epoch_steps <= net->optim.step - net->start_steps)
@@ -135,6 +145,7 @@ drl_status drl_laplacenet_step(drl_laplacenet *net, double *loss, drl_err *err) 
     if (!isfinite(*loss) || !isfinite(norm2))
         return drl_fail(err, DRL_ERR_NUMERIC, "step %llu: loss is %g, squared gradient %g; a lower semi.rate may help",
                         (unsigned long long)net->optim.step, *loss, norm2);
+    scale_encoder(net);
     net->optim.cfg.rate = rate_now(net);
     drl_optim_step(&net->optim, net->params.value, net->gradient, norm2, net->team);
     return DRL_OK;

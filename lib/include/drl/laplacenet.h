@@ -35,6 +35,7 @@
     X(SIZE, semi, views, "3", DRL_RANGE(1, 8), "augmentations of each image a step")                                   \
     X(SIZE, semi, shard, "16", DRL_RANGE(1, 4096), "images a thread takes at a time, at most; part of the bits")       \
     X(REAL, semi, rate, "0.03", DRL_RANGE(0, 10), "learning rate of SGD at first")                                     \
+    X(REAL, semi, encoder_rate, "1", DRL_RANGE(0, 10), "learning rate of the encoder, relative to the head's")         \
     X(REAL, semi, weight_decay, "5e-4", DRL_RANGE(0, 1), "weight decay, of all parameters")                            \
     X(BOOL, semi, mixup, "yes", DRL_ANY, "mixup within the batch")                                                     \
     X(BOOL, semi, flip, "yes", DRL_ANY, "flip images left and right with probability 1/2")                             \
