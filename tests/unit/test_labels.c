@@ -106,7 +106,7 @@ static void test_class_alone(void **state) {
     drl_images *train = &ds->split[DRL_SPLIT_TRAIN];
     size_t hits[CLASSES][EACH] = {{0}}, together = 0;
     for (uint64_t split = 0; split < 4000; split++) {
-        size_t rank[CLASSES];
+        size_t rank[CLASSES] = {0};
         drl_labels l = drawn(ds, CLASSES, split);
         ranks_of(rank, &l, train);
         for (size_t k = 0; k < CLASSES; k++) hits[k][rank[k]]++;
@@ -117,7 +117,7 @@ static void test_class_alone(void **state) {
         for (size_t i = 0; i < EACH; i++) assert_true(hits[k][i] > 35 && hits[k][i] < 125);
     assert_true(together > 35 && together < 125);
 
-    size_t rank[CLASSES], again[CLASSES], n = 0;
+    size_t rank[CLASSES] = {0}, again[CLASSES] = {0}, n = 0;
     drl_labels l = drawn(ds, CLASSES, 9);
     ranks_of(rank, &l, train);
     drl_labels_free(&l);
