@@ -13,14 +13,23 @@ load plots."/blocks.gp"
 
 epochs(p) = Title[p][1:6] eq "pseudo"
 
-# Range of the abscissa of both kinds of panels.
+# Range of the abscissa of both kinds of panels; the numbers of labels, of the first curve that has them all.
 array From[2]; array To[2]
+Labels = ""; most = 0
 do for [k = 1:2] { From[k] = 1e300; To[k] = -1e300 }
 do for [i = 1:blocks] {
     k = epochs(Panel[i]) ? 2 : 1
     stats data index i-1 using 1 nooutput
     From[k] = STATS_min < From[k] ? STATS_min : From[k]
     To[k] = STATS_max > To[k] ? STATS_max : To[k]
+    points = STATS_records
+    if (k == 1 && points > most) {
+        most = points; Labels = ""
+        do for [r = 0:points-1] {
+            stats data index i-1 every ::r::r using 1 nooutput
+            Labels = Labels.(r ? ", " : "").sprintf("%g", STATS_max)
+        }
+    }
 }
 
 # Sizes in units of the terminal: panels, ordinate at the left, legend below in columns of 200 or more.
@@ -68,16 +77,7 @@ do for [format in "svg png"] {
         } else {
             set logscale x; set xtics autofreq
             set xrange [From[1]/1.25:To[1]*1.25]
-            set xtics ()
-            do for [i = 1:blocks] {
-                if (Panel[i] == p && Number[i] == 1) {
-                    stats data index i-1 using 1 nooutput
-                    do for [r = 0:STATS_records-1] {
-                        stats data index i-1 every ::r::r using 1 nooutput
-                        set xtics add (STATS_max)
-                    }
-                }
-            }
+            eval("set xtics (".Labels.")")
             set xlabel "labels" offset 0,0.2
         }
         if (nth(p) == 0) { set ylabel "accuracy (%)" offset 0.3,0; set format y "%g" } else { unset ylabel; set format y "" }

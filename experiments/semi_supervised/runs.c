@@ -344,7 +344,7 @@ drl_status semi_plan(size_t *models, double *seconds, const drl_subject *s, drl_
                                      .seed = 1,
                                      .trajectory = true};
         st = drl_laplacenet_open(&net, &from, s->team, err);
-        from.supervised_steps = cfg->own.semi_supervised_steps;
+        from.supervised_steps = (size_t)1 << 30; /* as many as fit the time */
         if (st == DRL_OK) st = drl_laplacenet_open(&start, &from, s->team, err);
     }
     if (st == DRL_OK) st = time_net(&step, &epoch, start, s, err);

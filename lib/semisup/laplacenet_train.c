@@ -3,6 +3,7 @@
  *   checkpoint.safetensors   NAME every parameter and running statistic; sgd/NAME the momentum;
  *                            pseudo/labels (n) of the epoch; pseudo/history (epochs, 2) accuracy and time of each
  * Random numbers have no state, so equal runs give equal bytes. */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -132,6 +133,7 @@ static void scale_encoder(drl_laplacenet *net) {
 
 drl_status drl_laplacenet_step(drl_laplacenet *net, double *loss, drl_err *err) {
     drl_status st = DRL_OK;
+    assert(net->optim.step < drl_laplacenet_steps(net));
     if (net->optim.step >= net->start_steps && net->epochs * net->epoch_steps <= net->optim.step - net->start_steps)
         st = begin_epoch(net, err);
     if (st == DRL_OK) st = take_parts(net, err);
