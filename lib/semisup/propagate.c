@@ -10,7 +10,7 @@
 #include "drl/log.h"
 #include "drl/mem.h"
 #include "nn/vector.h"
-#include "semisup/labels.h"
+#include "semisup/labels_check.h"
 
 #define PIECE 256 /* nodes */
 

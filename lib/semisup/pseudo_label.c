@@ -4,7 +4,7 @@
 
 #include "drl/log.h"
 #include "drl/mem.h"
-#include "semisup/labels.h"
+#include "semisup/labels_check.h"
 
 drl_status drl_labels_check(const int32_t *labels, size_t n, size_t classes, bool each, drl_err *err) {
     if (classes == 0) return drl_fail(err, DRL_ERR_SHAPE, "no classes");

@@ -1,6 +1,6 @@
-/* What the files of semisup/ share about labels. */
-#ifndef DRL_SEMISUP_LABELS_H
-#define DRL_SEMISUP_LABELS_H
+/* What propagation asks of its labels. */
+#ifndef DRL_SEMISUP_LABELS_CHECK_H
+#define DRL_SEMISUP_LABELS_CHECK_H
 
 #include <stdbool.h>
 
