@@ -105,7 +105,8 @@ static drl_status add_notes(drl_table *table, const drl_evaluation *e, drl_err *
              s->net.semi_start_passes, s->net.semi_start_repeats, s->net.semi_steps, s->net.semi_batch,
              s->net.semi_labelled, s->net.semi_views, epoch, s->net.semi_neighbours, s->net.semi_rate,
              s->own.semi_supervised_steps);
-    return st == DRL_OK ? drl_table_note(table, line, err) : st;
+    if (st == DRL_OK) st = drl_table_note(table, line, err);
+    return st == DRL_OK ? drl_eval_note_command(table, e, err) : st;
 }
 
 static drl_status make_table(const drl_evaluation *e, drl_err *err) {

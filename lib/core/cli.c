@@ -21,6 +21,8 @@ static const drl_flag flags[] = {
     FLAG("FILE", "config", config, STRING, "", DRL_ANY, "configuration file, instead of the scale's"),
     FLAG("yes|no", "resume", resume, BOOL, "yes", DRL_ANY, "go on from checkpoints and stored results"),
     FLAG(NULL, "dry-run", dry_run, BOOL, "no", DRL_ANY, "print the plan and the time it will take, and stop"),
+    FLAG(NULL, "report", report, BOOL, "no", DRL_ANY, "tables, claims and figures of what is stored; run nothing"),
+    FLAG("STEM", "from", from, STRING, "", DRL_ANY, "the same of exported rows: STEM-rows.csv, STEM-runs.json"),
     FLAG(NULL, "quiet", quiet, BOOL, "no", DRL_ANY, "no messages but errors"),
 };
 #define FLAGS (sizeof flags / sizeof *flags)
@@ -70,14 +72,36 @@ static bool is_flag(const char *name) {
     return false;
 }
 
+/* Appends a word to the command, quoted where a shell would take it apart; what does not fit is cut off. */
+static void add_word(drl_cli *cli, const char *word) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,-+@%";
+    const size_t room = sizeof cli->command;
+    size_t used = strlen(cli->command);
+    bool quoted = word[strspn(word, plain)] != '\0' || !*word;
+    used += (size_t)snprintf(cli->command + used, room - used, " %s", quoted ? "'" : "");
+    for (; *word && used + 8 < room; word++)
+        used += (size_t)snprintf(cli->command + used, room - used, *word == '\'' ? "'\\''" : "%c", *word);
+    if (quoted && used + 2 < room) snprintf(cli->command + used, room - used, "'");
+}
+
+/* argv[from .. to) belongs to a flag that was understood. */
+static void record(drl_cli *cli, const char *name, char **argv, int from, int to) {
+    static const char *const silent[] = {"data-dir", "threads", "out", "resume", "dry-run", "report", "from", "quiet"};
+    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
+        if (strcmp(name, silent[i]) == 0) return;
+    for (; from < to; from++) add_word(cli, argv[from]);
+}
+
 drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summary, const drl_option *options,
                          size_t n_options, drl_err *err) {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     *cli = (drl_cli){.summary = summary, .options = options, .n_options = n_options};
     cli->program = slash ? slash + 1 : argc > 0 ? argv[0] : "drl";
     drl_flags_default(cli, flags, FLAGS);
+    snprintf(cli->command, sizeof cli->command, "build/bin/%.200s", cli->program);
     for (int i = 1; i < argc; i++) {
         drl_flag_word w;
+        int first = i;
         if (!drl_flag_split(&w, argv[i])) return drl_fail(err, DRL_ERR_CONFIG, "unknown argument '%.80s'", argv[i]);
         bool help = strcmp(w.name, "help") == 0, version = strcmp(w.name, "version") == 0;
         if (help || version) {
@@ -95,6 +119,7 @@ drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summar
             st = drl_flag_parse(cli, flags, FLAGS, &w, &i, argc, argv, err);
         }
         if (st != DRL_OK) return st;
+        record(cli, w.name, argv, first, i + 1);
     }
     return DRL_OK;
 }

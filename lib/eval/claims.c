@@ -19,6 +19,7 @@ static void list_runs(char *text, size_t size, const drl_evaluation *e, size_t a
     size_t seeds = e->settings->eval.eval_seeds;
     for (size_t i = 0; i < seeds; i++) {
         size_t used = strlen(text);
+        if (e->runs[arm * seeds + i] == 0) continue; /* there is none */
         snprintf(text + used, size - used, "%s%lld", used ? " " : "", (long long)e->runs[arm * seeds + i]);
     }
 }

@@ -31,6 +31,9 @@ drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, cons
 drl_status drl_eval_open_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
                              drl_err *err);
 
+/* *id of that run where the store has it, else 0. */
+drl_status drl_eval_find_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err);
+
 /* An arm and seed for the program's functions, without model. label is lent. */
 drl_subject drl_eval_subject(const drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t run, const char *label);
 

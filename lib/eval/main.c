@@ -94,28 +94,55 @@ static drl_status report(drl_eval *e, drl_evaluation *v, drl_err *err) {
     return st;
 }
 
+/* Without a row there is nothing to report. */
+static drl_status find_all(drl_eval *e, drl_evaluation *v, drl_err *err) {
+    size_t seeds = e->s.eval.eval_seeds, found = 0;
+    drl_status st = DRL_OK;
+    for (size_t i = 0; i < e->n_arms * seeds && st == DRL_OK; i++) {
+        st = drl_eval_find_run(e, &e->arms[i / seeds], 1 + i % seeds, &v->runs[i], err);
+        found += v->runs[i] > 0;
+    }
+    if (st == DRL_OK && found == 0)
+        st = drl_fail(err, DRL_ERR_NOT_FOUND, "%s: no run of these settings on %s at scale %s", e->cli.out,
+                      e->data->name, drl_scale_name(e->cli.scale));
+    if (st == DRL_OK && found < e->n_arms * seeds)
+        drl_log("%zu of %zu runs are there; the others are left out", found, e->n_arms * seeds);
+    return st;
+}
+
+static drl_status run_all(drl_eval *e, drl_evaluation *v, drl_err *err) {
+    size_t seeds = e->s.eval.eval_seeds;
+    drl_status st = drl_eval_budget(e, err);
+    for (uint64_t seed = 1; seed <= seeds; seed++)
+        for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++)
+            st = drl_eval_run(e, &e->arms[i], seed, &v->runs[i * seeds + seed - 1], err);
+    return st;
+}
+
 static drl_status run(drl_eval *e, drl_err *err) {
     static drl_evaluation v;
-    drl_status st = open_all(e, err);
-    if (st != DRL_OK) return st;
+    bool report_only = e->cli.report || e->cli.from[0];
+    drl_status st = DRL_OK;
+    if (report_only && e->s.eval.eval_budget == DRL_BUDGET_TIME)
+        return drl_fail(err, DRL_ERR_CONFIG, "eval.budget = time: steps that were measured are not among the rows");
+    if ((st = open_all(e, err)) != DRL_OK) return st;
     if (e->cli.dry_run) return drl_eval_dry_run(e, err);
     if ((st = drl_store_open(&e->store, e->cli.out, err)) != DRL_OK) return st;
     drl_log("%s on %s (%zu training, %zu test images), scale %s, %zu threads", e->program->name, e->data->name,
             e->data->split[DRL_SPLIT_TRAIN].n, e->data->split[DRL_SPLIT_TEST].n, drl_scale_name(e->cli.scale),
             drl_threads_count(e->team));
-    st = drl_eval_budget(e, err);
     v = (drl_evaluation){.settings = &e->s,
                          .dataset = e->data->name,
                          .data = e->data,
                          .scale = drl_scale_name(e->cli.scale),
                          .out = e->cli.out,
                          .program = e->program->name,
+                         .command = e->cli.command,
                          .store = e->store,
                          .n_arms = e->n_arms,
                          .arms = e->arms};
-    for (uint64_t seed = 1; seed <= e->s.eval.eval_seeds; seed++)
-        for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++)
-            st = drl_eval_run(e, &e->arms[i], seed, &v.runs[i * e->s.eval.eval_seeds + seed - 1], err);
+    if (e->cli.from[0]) st = drl_store_import(e->store, e->cli.from, err);
+    if (st == DRL_OK) st = report_only ? find_all(e, &v, err) : run_all(e, &v, err);
     return st == DRL_OK ? report(e, &v, err) : st;
 }
 

@@ -63,13 +63,24 @@ drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *er
         "images is the validation part.",
         protocols[v->probe_mlp], v->probe_linear ? "logistic regression to convergence" : "none",
         v->probe_neighbours ? neighbours : "none", v->probe_standardise ? "" : "not ");
-    return st == DRL_OK ? drl_table_note(table, line, err) : st;
+    if (st == DRL_OK) st = drl_table_note(table, line, err);
+    return st == DRL_OK ? drl_eval_note_command(table, e, err) : st;
+}
+
+drl_status drl_eval_note_command(drl_table *table, const drl_evaluation *e, drl_err *err) {
+    char line[4200];
+    snprintf(line, sizeof line, "Command: `%s`", e->command);
+    return drl_table_note(table, line, err);
 }
 
 drl_status drl_eval_export(const drl_evaluation *e, drl_err *err) {
     char stem[DRL_PATH_MAX];
     drl_status st = drl_eval_stem(stem, e, "tables", err);
-    if (st == DRL_OK) st = drl_store_export(e->store, e->runs, e->n_arms * e->settings->eval.eval_seeds, stem, err);
+    int64_t runs[DRL_EVAL_ARMS * DRL_EVAL_SEEDS];
+    size_t n = 0;
+    for (size_t i = 0; i < e->n_arms * e->settings->eval.eval_seeds; i++)
+        if (e->runs[i] > 0) runs[n++] = e->runs[i];
+    if (st == DRL_OK) st = drl_store_export(e->store, runs, n, stem, err);
     if (st == DRL_OK) printf("rows: %s-rows.csv, runs: %s-runs.json\n", stem, stem);
     return st;
 }

@@ -35,8 +35,8 @@ drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, cons
     return st;
 }
 
-drl_status drl_eval_open_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
-                             drl_err *err) {
+static drl_status with_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
+                           drl_status (*what)(drl_store *, int64_t *, const drl_run_info *, drl_err *), drl_err *err) {
     char *text, hash[65];
     drl_status st = drl_eval_identify(&text, hash, e, arm, err);
     if (st == DRL_OK) {
@@ -49,10 +49,23 @@ drl_status drl_eval_open_run(drl_eval *e, const char *experiment, const drl_arm 
                              .dataset_sha256 = e->data->sha256,
                              .seed = seed,
                              .anew = !e->cli.resume};
-        st = drl_store_run(e->store, id, &info, err);
+        st = what(e->store, id, &info, err);
     }
     drl_free(text);
     return st;
+}
+
+drl_status drl_eval_open_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
+                             drl_err *err) {
+    return with_run(e, experiment, arm, seed, id, drl_store_run, err);
+}
+
+static const char *experiment_of(const drl_eval *e) {
+    return e->program->run ? e->program->name : EXPERIMENT;
+}
+
+drl_status drl_eval_find_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err) {
+    return with_run(e, experiment_of(e), arm, seed, id, drl_store_find_run, err);
 }
 
 /* ---- What methods measure: rows PREFIX + name, then PREFIX + "measured", which says that all are there ------------
@@ -155,8 +168,7 @@ drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t 
                          .provenance = drl_provenance(),
                          .checkpoint_seconds = arm->settings.eval.run_checkpoint_seconds,
                          .resume = e->cli.resume};
-    const char *experiment = e->program->run ? e->program->name : EXPERIMENT;
-    drl_status st = drl_eval_open_run(e, experiment, arm, seed, id, err);
+    drl_status st = drl_eval_open_run(e, experiment_of(e), arm, seed, id, err);
     drl_subject subject = drl_eval_subject(e, arm, seed, *id, label);
     if (e->program->run) return st == DRL_OK ? e->program->run(&subject, err) : st;
     bool measures = arm->method->measure != NULL;

@@ -30,10 +30,13 @@ typedef struct drl_cli {
     char config[1024];                  /* --config; "": the scale's own file                                        */
     bool resume;                        /* --resume yes|no; default yes                                              */
     bool dry_run, quiet;                /* --dry-run, --quiet                                                        */
+    bool report;                        /* --report: only of what is stored                                          */
+    char from[1024];                    /* --from; "": no exported rows                                              */
     const char *sets[DRL_CLI_SETS_MAX]; /* --set, in the order given; they point into argv and eval_sets */
     size_t n_sets;
     char eval_sets[16][DRL_STRING_MAX + 32]; /* "eval.KEY=VALUE", of the flags --KEY; among the sets           */
     size_t n_eval_sets;
+    char command[4096]; /* "build/bin/PROGRAM ..." as a shell takes it, without the flags that change no result */
     const char *program, *summary; /* last part of argv[0]; what drl_cli_parse was given                */
     const drl_option *options;
     size_t n_options;

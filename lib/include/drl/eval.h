@@ -68,6 +68,7 @@ typedef struct drl_eval_row {
 typedef struct drl_evaluation {
     const drl_settings *settings; /* as configured, before variants */
     const char *dataset, *scale, *out, *program;
+    const char *command; /* that makes the same */
     const drl_dataset *data;
     drl_store *store;
     size_t n_arms;
@@ -113,8 +114,9 @@ void drl_eval_cell(char *buf, size_t size, drl_stats s);
 /* path = OUT/KIND/PROGRAM-DATASET-SCALE, KIND "tables" or "figures"; the directory is made. */
 drl_status drl_eval_stem(char path[DRL_PATH_MAX], const drl_evaluation *e, const char *kind, drl_err *err);
 
-/* Notes below a table: scale, seeds, networks, budget, probes. */
+/* Notes below a table: scale, seeds, networks, budget, probes, and the command; the last alone. */
 drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *err);
+drl_status drl_eval_note_command(drl_table *table, const drl_evaluation *e, drl_err *err);
 
 /* Writes the rows and runs behind a report beside it, and prints where. */
 drl_status drl_eval_export(const drl_evaluation *e, drl_err *err);
