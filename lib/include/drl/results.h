@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "drl/err.h"
+#include "drl/stats.h"
 
 typedef struct drl_store drl_store;
 
@@ -68,15 +69,6 @@ drl_status drl_store_export(drl_store *store, const int64_t *runs, size_t n, con
 drl_status drl_store_import(drl_store *store, const char *stem, drl_err *err);
 /* *run_id of the run that drl_store_run would open, which this does not make: 0 where there is none. */
 drl_status drl_store_find_run(drl_store *store, int64_t *run_id, const drl_run_info *info, drl_err *err);
-
-/* Mean, sample standard deviation and half-width of the 95 % interval (Student's t) of n values; n = 1: both 0. */
-typedef struct drl_stats {
-    size_t n;
-    double mean, std, half95;
-} drl_stats;
-drl_stats drl_stats_of(const double *values, size_t n);
-/* The 97.5 % quantile of Student's t with dof >= 1 degrees of freedom (12.706 for 1, 4.303 for 2, ... 1.960). */
-double drl_student_t975(size_t dof);
 
 /* ---- Claims: what the paper says, beside what was measured --------------------------------------------- [DESIGN]
  * One row for each claim, dataset, scale and probe; a claim measured again replaces its row. */
