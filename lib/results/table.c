@@ -9,9 +9,14 @@
 #include "drl/file.h"
 #include "drl/results.h"
 
-/* Texts are kept in one growing list: title, head, then rows * columns cells; notes apart. */
+/* Texts are kept in growing lists: the head, then rows * columns cells; notes apart. */
+typedef struct marked {
+    char *text;
+    drl_mark mark;
+} marked;
+
 typedef struct texts {
-    char **v;
+    marked *v;
     size_t n, room;
 } texts;
 
@@ -25,18 +30,19 @@ struct drl_table {
 static drl_status add_text(texts *list, const char *text, drl_err *err) {
     if (list->n == list->room) {
         size_t room = list->room ? 2 * list->room : 32;
-        char **v = realloc(list->v, room * sizeof *v);
+        marked *v = realloc(list->v, room * sizeof *v);
         if (!v) return drl_fail(err, DRL_ERR_MEMORY, "table: cannot allocate %zu cells", room);
         list->v = v;
         list->room = room;
     }
-    if (!(list->v[list->n] = strdup(text))) return drl_fail(err, DRL_ERR_MEMORY, "table: cannot copy a cell");
+    list->v[list->n] = (marked){.text = strdup(text)};
+    if (!list->v[list->n].text) return drl_fail(err, DRL_ERR_MEMORY, "table: cannot copy a cell");
     list->n++;
     return DRL_OK;
 }
 
 static void free_texts(texts *list) {
-    for (size_t i = 0; i < list->n; i++) free(list->v[i]);
+    for (size_t i = 0; i < list->n; i++) free(list->v[i].text);
     free(list->v);
 }
 
@@ -69,8 +75,13 @@ drl_status drl_table_add(drl_table *t, const char *const *cells, drl_err *err) {
     size_t before = t->cells.n;
     for (size_t c = 0; c < t->columns && st == DRL_OK; c++) st = add_text(&t->cells, cells[c], err);
     /* half a row is no row */
-    while (st != DRL_OK && t->cells.n > before) free(t->cells.v[--t->cells.n]);
+    while (st != DRL_OK && t->cells.n > before) free(t->cells.v[--t->cells.n].text);
     return st;
+}
+
+void drl_table_mark(drl_table *t, size_t row, size_t column, drl_mark mark) {
+    assert(column < t->columns && (row + 1) * t->columns + column < t->cells.n);
+    t->cells.v[(row + 1) * t->columns + column].mark = mark;
 }
 
 drl_status drl_table_note(drl_table *t, const char *note, drl_err *err) {
@@ -143,7 +154,21 @@ static void put_csv(FILE *f, const char *text) {
 /* ---- Formats ----------------------------------------------------------------------------------------------------- */
 
 static const char *cell(const drl_table *t, size_t row, size_t column) {
-    return t->cells.v[row * t->columns + column];
+    return t->cells.v[row * t->columns + column].text;
+}
+
+static bool is_missing(const char *text) {
+    return text[0] == '\0' || strcmp(text, "\u2013") == 0;
+}
+
+/* A cell in its mark: around it stands before[mark] and after[mark]. A missing value is an en dash, without a mark. */
+static void put_cell(FILE *f, const drl_table *t, size_t row, size_t column, const escape *rules,
+                     const char *const before[3], const char *const after[3]) {
+    const marked *c = &t->cells.v[row * t->columns + column];
+    drl_mark mark = is_missing(c->text) ? DRL_MARK_NONE : c->mark;
+    fputs(before[mark], f);
+    put_escaped(f, is_missing(c->text) ? "\u2013" : c->text, rules);
+    fputs(after[mark], f);
 }
 
 /* Whether a column goes to the right: every cell below its head starts as a number does, or stands for a missing one.
@@ -152,20 +177,21 @@ static bool is_numeric(const drl_table *t, size_t column) {
     size_t rows = t->cells.n / t->columns;
     for (size_t r = 1; r < rows; r++) {
         const char *text = cell(t, r, column);
-        bool missing = strcmp(text, "\u2013") == 0 || text[0] == '\0', sign = strchr("+-", text[0]) != NULL;
-        if (!missing && !(text[sign] >= '0' && text[sign] <= '9')) return false;
+        bool sign = strchr("+-", text[0]) != NULL;
+        if (!is_missing(text) && !(text[sign] >= '0' && text[sign] <= '9')) return false;
     }
     return rows > 1;
 }
 
 static void write_markdown(FILE *f, const drl_table *t) {
+    static const char *const marks[] = {"", "**", "*"};
     fputs("**", f);
     put_escaped(f, t->title, markdown);
     fputs("**\n\n", f);
     for (size_t r = 0; r < t->cells.n / t->columns; r++) {
         for (size_t c = 0; c < t->columns; c++) {
             fputs(c ? " | " : "| ", f);
-            put_escaped(f, cell(t, r, c), markdown);
+            put_cell(f, t, r, c, markdown, marks, marks);
         }
         fputs(" |\n", f);
         for (size_t c = 0; r == 0 && c < t->columns; c++)
@@ -174,19 +200,21 @@ static void write_markdown(FILE *f, const drl_table *t) {
     }
     for (size_t i = 0; i < t->notes.n; i++) {
         fputc('\n', f);
-        put_escaped(f, t->notes.v[i], markdown);
+        put_escaped(f, t->notes.v[i].text, markdown);
         fputc('\n', f);
     }
 }
 
 static void write_csv(FILE *f, const drl_table *t) {
     for (size_t i = 0; i < t->cells.n; i++) {
-        put_csv(f, t->cells.v[i]);
+        const char *text = t->cells.v[i].text;
+        put_csv(f, is_missing(text) ? "" : text);
         fputc((i + 1) % t->columns ? ',' : '\n', f);
     }
 }
 
 static void write_latex(FILE *f, const drl_table *t) {
+    static const char *const before[] = {"", "\\textbf{", "\\underline{"}, *const after[] = {"", "}", "}"};
     fputs("% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\caption{", f);
     put_escaped(f, t->title, latex);
     fputs("}\n\\begin{tabular}{", f);
@@ -195,14 +223,14 @@ static void write_latex(FILE *f, const drl_table *t) {
     for (size_t r = 0; r < t->cells.n / t->columns; r++) {
         for (size_t c = 0; c < t->columns; c++) {
             if (c) fputs(" & ", f);
-            put_escaped(f, cell(t, r, c), latex);
+            put_cell(f, t, r, c, latex, before, after);
         }
         fputs(r ? " \\\\\n" : " \\\\\n\\midrule\n", f);
     }
     fputs("\\bottomrule\n\\end{tabular}\n", f);
     for (size_t i = 0; i < t->notes.n; i++) {
         fputs("\n\\footnotesize ", f);
-        put_escaped(f, t->notes.v[i], latex);
+        put_escaped(f, t->notes.v[i].text, latex);
         fputc('\n', f);
     }
     fputs("\\end{table}\n", f);

@@ -62,15 +62,46 @@ static void three_formats(void **state) {
     if (drl_table_write(t, in("t"), &err) != DRL_OK) fail_msg("%s", err.message);
     drl_table_free(t);
     assert_file("t.md", "**Test #1**\n\n| method | accuracy, % |\n| --- | --- |\n"
-                        "| k\\_nn \\| x | 81.2 \u00b1 0.3 |\n| say \"no\" | a\\\\b & 5 % |\n| two<br>lines |  |\n"
+                        "| k\\_nn \\| x | 81.2 \u00b1 0.3 |\n| say \"no\" | a\\\\b & 5 % |\n| two<br>lines | \u2013 |\n"
                         "\nOne seed.\n");
     assert_file("t.csv", "method,\"accuracy, %\"\nk_nn | x,81.2 \u00b1 0.3\n\"say \"\"no\"\"\",a\\b & 5 %\n"
                          "\"two\nlines\",\n");
     assert_file("t.tex", "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\caption{Test \\#1}\n"
                          "\\begin{tabular}{ll}\n\\toprule\nmethod & accuracy, \\% \\\\\n\\midrule\n"
                          "k\\_nn $|$ x & 81.2 $\\pm$ 0.3 \\\\\nsay ''no'' & a\\textbackslash{}b \\& 5 \\% \\\\\n"
-                         "two lines &  \\\\\n\\bottomrule\n\\end{tabular}\n\n\\footnotesize One seed.\n"
+                         "two lines & -- \\\\\n\\bottomrule\n\\end{tabular}\n\n\\footnotesize One seed.\n"
                          "\\end{table}\n");
+}
+
+/* The best and its equals stand out in Markdown and LaTeX; a value that is missing does not, whatever its mark. */
+static void marked_cells(void **state) {
+    (void)state;
+    const char *head[] = {"code", "MLP", "k-NN"}, *row1[] = {"a*b", "80.10 \u00b1 0.3", "\u2013"},
+               *row2[] = {"c", "79.9", "70.2"}, *row3[] = {"d", "60", ""};
+    drl_table *t;
+    assert_int_equal(drl_table_new(&t, "M", 3, head, NULL), DRL_OK);
+    assert_int_equal(drl_table_add(t, row1, NULL), DRL_OK);
+    assert_int_equal(drl_table_add(t, row2, NULL), DRL_OK);
+    assert_int_equal(drl_table_add(t, row3, NULL), DRL_OK);
+    drl_table_mark(t, 0, 0, DRL_MARK_BEST);
+    drl_table_mark(t, 0, 1, DRL_MARK_BEST);
+    drl_table_mark(t, 0, 2, DRL_MARK_BEST);
+    drl_table_mark(t, 1, 1, DRL_MARK_TIE);
+    drl_table_mark(t, 1, 2, DRL_MARK_BEST);
+    drl_table_mark(t, 2, 2, DRL_MARK_TIE);
+    drl_table_mark(t, 2, 1, DRL_MARK_TIE);
+    drl_table_mark(t, 2, 1, DRL_MARK_NONE); /* the last one counts */
+    assert_int_equal(drl_table_write(t, in("t"), NULL), DRL_OK);
+    drl_table_free(t);
+    assert_file("t.md",
+                "**M**\n\n| code | MLP | k-NN |\n| --- | ---: | ---: |\n"
+                "| **a\\*b** | **80.10 \u00b1 0.3** | \u2013 |\n| c | *79.9* | **70.2** |\n| d | 60 | \u2013 |\n");
+    assert_file("t.csv", "code,MLP,k-NN\na*b,80.10 \u00b1 0.3,\nc,79.9,70.2\nd,60,\n");
+    assert_file("t.tex", "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n\\caption{M}\n"
+                         "\\begin{tabular}{lrr}\n\\toprule\ncode & MLP & k-NN \\\\\n\\midrule\n"
+                         "\\textbf{a*b} & \\textbf{80.10 $\\pm$ 0.3} & -- \\\\\n"
+                         "c & \\underline{79.9} & \\textbf{70.2} \\\\\nd & 60 & -- \\\\\n"
+                         "\\bottomrule\n\\end{tabular}\n\\end{table}\n");
 }
 
 /* Columns of numbers, with missing ones, go to the right; a single word sends a column to the left. */
@@ -159,8 +190,8 @@ static void provenance(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_DIRECTORY(three_formats), IN_DIRECTORY(alignment),   IN_DIRECTORY(many_rows),
-        IN_DIRECTORY(whole_files),   IN_DIRECTORY(directories), cmocka_unit_test(provenance),
+        IN_DIRECTORY(three_formats), IN_DIRECTORY(marked_cells), IN_DIRECTORY(alignment),      IN_DIRECTORY(many_rows),
+        IN_DIRECTORY(whole_files),   IN_DIRECTORY(directories),  cmocka_unit_test(provenance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

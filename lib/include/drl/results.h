@@ -95,7 +95,14 @@ const char *drl_verdict(drl_stats effect, const char *scale);
 typedef struct drl_table drl_table;
 drl_status drl_table_new(drl_table **table, const char *title, size_t columns, const char *const *head, drl_err *err);
 void drl_table_free(drl_table *table);
-drl_status drl_table_add(drl_table *table, const char *const *cells, drl_err *err); /* `columns` cells, copied */
+/* `columns` cells, copied. An empty one, or an en dash, is a missing value: an en dash in Markdown and LaTeX, an empty
+ * field in CSV. */
+drl_status drl_table_add(drl_table *table, const char *const *cells, drl_err *err);
+/* How a cell stands out, (row, column) from 0, the head not counted (asserted): the best of its column in bold; those
+ * that a test does not tell from it in italics in Markdown, underlined in LaTeX. What was tested belongs in a note. CSV
+ * has values alone, and a missing value has no mark. */
+typedef enum drl_mark { DRL_MARK_NONE = 0, DRL_MARK_BEST, DRL_MARK_TIE } drl_mark;
+void drl_table_mark(drl_table *table, size_t row, size_t column, drl_mark mark);
 /* A line of text below the Markdown table: how the numbers were made. */
 drl_status drl_table_note(drl_table *table, const char *note, drl_err *err);
 /* Writes STEM.md, STEM.csv and STEM.tex, each under a temporary name first and then renamed. */
