@@ -106,7 +106,7 @@ static drl_status add_notes(drl_table *table, const drl_evaluation *e, drl_err *
              s->net.semi_labelled, s->net.semi_views, epoch, s->net.semi_neighbours, s->net.semi_rate,
              s->own.semi_supervised_steps);
     if (st == DRL_OK) st = drl_table_note(table, line, err);
-    return st == DRL_OK ? drl_eval_note_command(table, e, err) : st;
+    return st == DRL_OK ? drl_table_command(table, e->command, err) : st;
 }
 
 static drl_status make_table(const drl_evaluation *e, drl_err *err) {

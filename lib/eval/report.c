@@ -64,13 +64,7 @@ drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *er
         protocols[v->probe_mlp], v->probe_linear ? "logistic regression to convergence" : "none",
         v->probe_neighbours ? neighbours : "none", v->probe_standardise ? "" : "not ");
     if (st == DRL_OK) st = drl_table_note(table, line, err);
-    return st == DRL_OK ? drl_eval_note_command(table, e, err) : st;
-}
-
-drl_status drl_eval_note_command(drl_table *table, const drl_evaluation *e, drl_err *err) {
-    char line[4200];
-    snprintf(line, sizeof line, "Command: `%s`", e->command);
-    return drl_table_note(table, line, err);
+    return st == DRL_OK ? drl_table_command(table, e->command, err) : st;
 }
 
 drl_status drl_eval_export(const drl_evaluation *e, drl_err *err) {

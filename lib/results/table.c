@@ -21,7 +21,7 @@ typedef struct texts {
 } texts;
 
 struct drl_table {
-    char *title;
+    char *title, *command; /* command: NULL where there is none */
     size_t columns;
     texts cells; /* the head is row 0 */
     texts notes;
@@ -65,6 +65,7 @@ drl_status drl_table_new(drl_table **out, const char *title, size_t columns, con
 void drl_table_free(drl_table *t) {
     if (!t) return;
     free(t->title);
+    free(t->command);
     free_texts(&t->cells);
     free_texts(&t->notes);
     drl_free(t);
@@ -86,6 +87,11 @@ void drl_table_mark(drl_table *t, size_t row, size_t column, drl_mark mark) {
 
 drl_status drl_table_note(drl_table *t, const char *note, drl_err *err) {
     return add_text(&t->notes, note, err);
+}
+
+drl_status drl_table_command(drl_table *t, const char *command, drl_err *err) {
+    free(t->command);
+    return (t->command = strdup(command)) ? DRL_OK : drl_fail(err, DRL_ERR_MEMORY, "table: cannot copy the command");
 }
 
 /* ---- Escaping ---------------------------------------------------------------------------------------------------- */
@@ -203,6 +209,7 @@ static void write_markdown(FILE *f, const drl_table *t) {
         put_escaped(f, t->notes.v[i].text, markdown);
         fputc('\n', f);
     }
+    if (t->command) fprintf(f, "\nCommand: `%s`\n", t->command);
 }
 
 static void write_csv(FILE *f, const drl_table *t) {
@@ -232,6 +239,11 @@ static void write_latex(FILE *f, const drl_table *t) {
         fputs("\n\\footnotesize ", f);
         put_escaped(f, t->notes.v[i].text, latex);
         fputc('\n', f);
+    }
+    if (t->command) {
+        fputs("\n\\footnotesize Command: \\texttt{", f);
+        put_escaped(f, t->command, latex);
+        fputs("}\n", f);
     }
     fputs("\\end{table}\n", f);
 }

@@ -114,9 +114,8 @@ void drl_eval_cell(char *buf, size_t size, drl_stats s);
 /* path = OUT/KIND/PROGRAM-DATASET-SCALE, KIND "tables" or "figures"; the directory is made. */
 drl_status drl_eval_stem(char path[DRL_PATH_MAX], const drl_evaluation *e, const char *kind, drl_err *err);
 
-/* Notes below a table: scale, seeds, networks, budget, probes, and the command; the last alone. */
+/* Notes below a table: scale, seeds, networks, budget, probes; and its command. */
 drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *err);
-drl_status drl_eval_note_command(drl_table *table, const drl_evaluation *e, drl_err *err);
 
 /* Writes the rows and runs behind a report beside it, and prints where. */
 drl_status drl_eval_export(const drl_evaluation *e, drl_err *err);

@@ -105,6 +105,8 @@ typedef enum drl_mark { DRL_MARK_NONE = 0, DRL_MARK_BEST, DRL_MARK_TIE } drl_mar
 void drl_table_mark(drl_table *table, size_t row, size_t column, drl_mark mark);
 /* A line of text below the Markdown table: how the numbers were made. */
 drl_status drl_table_note(drl_table *table, const char *note, drl_err *err);
+/* The command that makes the table, below the notes of Markdown ("Command: `...`") and LaTeX. */
+drl_status drl_table_command(drl_table *table, const char *command, drl_err *err);
 /* Writes STEM.md, STEM.csv and STEM.tex, each under a temporary name first and then renamed. */
 drl_status drl_table_write(const drl_table *table, const char *stem, drl_err *err);
 
