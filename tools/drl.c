@@ -13,16 +13,21 @@ int main(int argc, char **argv) {
         "usage: drl data COMMAND ...   datasets: list, fetch, check, look at and export them\n"
         "       drl sample ...         images drawn from a trained model\n"
         "       drl likelihood ...     bits per dimension of test images under a trained model\n"
+        "       drl encode ...         codes of images by a trained model, as NumPy arrays\n"
         "       drl --help | --version\n\n`drl data --help`, `drl sample --help` ... say more.\n";
     drl_cli cli = {.program = "drl"};
     drl_err err;
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, "data") == 0) return data_main(argc - 1, argv + 1);
-    bool sample = strcmp(first, "sample") == 0;
-    if (sample || strcmp(first, "likelihood") == 0) {
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } of_models[] = {{"sample", sample_main}, {"likelihood", likelihood_main}, {"encode", encode_main}};
+    for (size_t i = 0; i < sizeof of_models / sizeof *of_models; i++) {
+        if (strcmp(first, of_models[i].name) != 0) continue;
         drl_blas_guard(argv);
         drl_baselines_add(); /* so that models of all methods are known for what they are */
-        return sample ? sample_main(argc - 1, argv + 1) : likelihood_main(argc - 1, argv + 1);
+        return of_models[i].run(argc - 1, argv + 1);
     }
     if (strcmp(first, "--version") == 0) {
         cli.action = DRL_CLI_VERSION;
@@ -32,6 +37,6 @@ int main(int argc, char **argv) {
     if (argc > 1)
         drl_fail(&err, DRL_ERR_CONFIG, "unknown argument '%.80s'", first);
     else
-        drl_fail(&err, DRL_ERR_CONFIG, "what to do is missing: drl data ..., sample ... or likelihood ...");
+        drl_fail(&err, DRL_ERR_CONFIG, "what to do is missing: drl data ..., sample ..., likelihood ... or encode ...");
     return drl_cli_report(&cli, &err);
 }

@@ -1,4 +1,4 @@
-/* The command line of drl sample and drl likelihood, and the model they open (drl_model.h). */
+/* The command line of drl sample, likelihood and encode, and the model they open (drl_model.h). */
 #include "drl_model.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* What the commands that use a trained model share: drl sample, drl likelihood. */
+/* What the commands that use a trained model share: drl sample, drl likelihood, drl encode. */
 #ifndef DRL_TOOLS_MODEL_H
 #define DRL_TOOLS_MODEL_H
 
@@ -61,5 +61,6 @@ void model_progress_end(model_progress *p);
 
 int sample_main(int argc, char **argv);
 int likelihood_main(int argc, char **argv);
+int encode_main(int argc, char **argv);
 
 #endif

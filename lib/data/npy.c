@@ -196,13 +196,13 @@ float drl_npy_float(const drl_npy *npy, size_t i) {
     return v;
 }
 
-size_t drl_npy_header(char header[DRL_NPY_HEADER], size_t rank, const size_t *shape) {
+size_t drl_npy_header(char header[DRL_NPY_HEADER], const char *type, size_t rank, const size_t *shape) {
     enum { START = MAGIC_BYTES + 4 };
-    assert(rank >= 1 && rank <= DRL_NPY_RANK);
+    assert(rank >= 1 && rank <= DRL_NPY_RANK && strlen(type) == 3);
     memset(header, ' ', DRL_NPY_HEADER);
     memcpy(header, MAGIC "\x01\x00", MAGIC_BYTES + 2);
     size_t n = START;
-    n += (size_t)sprintf(header + n, "{'descr': '|u1', 'fortran_order': False, 'shape': (");
+    n += (size_t)sprintf(header + n, "{'descr': '%s', 'fortran_order': False, 'shape': (", type);
     for (size_t k = 0; k < rank; k++) n += (size_t)sprintf(header + n, "%zu%s", shape[k], k + 1 < rank ? ", " : "");
     n += (size_t)sprintf(header + n, "%s), }", rank == 1 ? "," : "");
     header[n] = ' '; /* over sprintf's end of string */

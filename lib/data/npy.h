@@ -31,7 +31,8 @@ int64_t drl_npy_index(const drl_npy *npy, size_t i, size_t limit);
 /* Element i of an array of floats. */
 float drl_npy_float(const drl_npy *npy, size_t i);
 
-/* header = what stands in front of the elements of a uint8 array; returns its length, a multiple of 64. */
-size_t drl_npy_header(char header[DRL_NPY_HEADER], size_t rank, const size_t *shape);
+/* header = what stands in front of the elements of an array of that type ("|u1", "<i4", "<f4", "<f8"); returns its
+ * length, a multiple of 64. */
+size_t drl_npy_header(char header[DRL_NPY_HEADER], const char *type, size_t rank, const size_t *shape);
 
 #endif

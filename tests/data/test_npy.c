@@ -189,13 +189,13 @@ static void test_writer(void **state) {
     static const size_t shapes[][DRL_NPY_RANK] = {
         {7}, {2, 3}, {60000, 28, 28}, {SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX}};
     char header[DRL_NPY_HEADER];
-    assert_int_equal(drl_npy_header(header, 3, shapes[2]), 128);
+    assert_int_equal(drl_npy_header(header, "|u1", 3, shapes[2]), 128);
     npy_make(&array, "|u1", "60000, 28, 28", NULL, 0);
     assert_memory_equal(header, array.bytes, 128);
     npy_make(&array, "|u1", "7,", NULL, 0);
-    assert_int_equal(drl_npy_header(header, 1, shapes[0]), array.size);
+    assert_int_equal(drl_npy_header(header, "|u1", 1, shapes[0]), array.size);
     assert_memory_equal(header, array.bytes, array.size);
-    size_t longest = drl_npy_header(header, 4, shapes[3]);
+    size_t longest = drl_npy_header(header, "|u1", 4, shapes[3]);
     assert_true(longest <= DRL_NPY_HEADER && longest % 64 == 0 && header[longest - 1] == '\n');
 }
 
