@@ -30,12 +30,13 @@ endif()
 
 function(drl_add_library name)
   add_library(${name} STATIC ${DRL_SOURCES})
-  target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}/lib/include")
+  target_include_directories(${name} PUBLIC "$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/lib/include>"
+    "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/lib")
   target_include_directories(${name} SYSTEM PRIVATE ${RANDOM123_INCLUDE} ${LBFGS_INCLUDE})
   target_compile_options(${name} PRIVATE ${DRL_FLAGS})
   target_compile_definitions(${name} PRIVATE DRL_VERSION="${PROJECT_VERSION}"
-    DRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    DRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}" DRL_INSTALL_SHARE="${CMAKE_INSTALL_FULL_DATADIR}/drl")
   target_link_libraries(${name} PUBLIC PkgConfig::OPENBLAS PkgConfig::ARCHIVE PkgConfig::ZLIB PkgConfig::CJSON
     PkgConfig::INIH PkgConfig::SQLITE PkgConfig::CRYPTO PkgConfig::CURL PkgConfig::XXHASH PkgConfig::ZSTD
     PkgConfig::JPEG PkgConfig::PNG ${LBFGS_LIBRARY} Threads::Threads m)

@@ -208,7 +208,7 @@ int main(int argc, char **argv) {
     static const drl_eval_program program = {
         .name = "compare",
         .summary = "Methods of representation learning side by side: cost, and accuracy of probes on their codes.",
-        .config_dir = DRL_SOURCE_DIR "/baselines/compare",
+        .config_dir = "baselines/compare",
         .report = report};
     drl_baselines_add();
     return drl_eval_main(&program, argc, argv);

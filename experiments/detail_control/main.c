@@ -181,7 +181,7 @@ int main(int argc, char **argv) {
     static const drl_eval_program program = {
         .name = "detail_control",
         .summary = "What codes hold that are learned at high, low and all noise levels (R3).",
-        .config_dir = DRL_SOURCE_DIR "/experiments/detail_control",
+        .config_dir = "experiments/detail_control",
         .check = check,
         .measure = detail_measure,
         .report = report};

@@ -292,7 +292,7 @@ int main(int argc, char **argv) {
     static const drl_eval_program program = {
         .name = "detail_factors",
         .summary = "Which known factor of an image is in codes of which noise level (R3).",
-        .config_dir = DRL_SOURCE_DIR "/experiments/detail_factors",
+        .config_dir = "experiments/detail_factors",
         .check_data = check_data,
         .measure = measure,
         .report = report};

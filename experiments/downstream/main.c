@@ -146,7 +146,7 @@ int main(int argc, char **argv) {
     static const drl_eval_program program = {
         .name = "downstream",
         .summary = "Accuracy of probes on frozen codes against the encoder's time t, and baselines (R1).",
-        .config_dir = DRL_SOURCE_DIR "/experiments/downstream",
+        .config_dir = "experiments/downstream",
         .report = report};
     drl_baselines_add();
     return drl_eval_main(&program, argc, argv);

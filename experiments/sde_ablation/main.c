@@ -149,7 +149,7 @@ int main(int argc, char **argv) {
     static const drl_eval_program program = {
         .name = "sde_ablation",
         .summary = "Accuracy of probes on frozen codes learned in different diffusion processes (R4).",
-        .config_dir = DRL_SOURCE_DIR "/experiments/sde_ablation",
+        .config_dir = "experiments/sde_ablation",
         .report = report};
     drl_baselines_add();
     return drl_eval_main(&program, argc, argv);

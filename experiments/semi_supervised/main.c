@@ -232,7 +232,7 @@ int main(int argc, char **argv) {
     static const drl_eval_program program = {.name = "semi_supervised",
                                              .summary = "LaplaceNet with and without pretraining, by the number of "
                                                         "labels (R2).",
-                                             .config_dir = DRL_SOURCE_DIR "/experiments/semi_supervised",
+                                             .config_dir = "experiments/semi_supervised",
                                              .check = semi_check,
                                              .options = semi_options,
                                              .counts = semi_counts,

@@ -7,6 +7,7 @@
 #include "drl/interrupt.h"
 #include "drl/log.h"
 #include "drl/mem.h"
+#include "drl/share.h"
 #include "eval/eval.h"
 
 /* ---- Settings ---------------------------------------------------------------------------------------------------- */
@@ -34,7 +35,9 @@ static drl_status read_settings(drl_eval *e, int argc, char **argv, drl_err *err
     const drl_option *options = drl_eval_options(e->program, &n);
     drl_status st = drl_cli_parse(&e->cli, argc, argv, e->program->summary, options, n, err);
     if (st != DRL_OK || e->cli.action != DRL_CLI_RUN) return st;
-    st = drl_cli_config(&e->cli, &e->s, e->program->config_dir, err);
+    char scales[DRL_PATH_MAX];
+    drl_share_path(scales, e->program->config_dir);
+    st = drl_cli_config(&e->cli, &e->s, scales, err);
     if (st == DRL_OK) st = drl_eval_arms(e, err);
     return st == DRL_OK ? check(e, err) : st;
 }

@@ -13,6 +13,7 @@
 #include "drl/config.h"
 #include "drl/file.h"
 #include "drl/results.h"
+#include "drl/share.h"
 #include "results/gnuplot.h"
 
 /* ---- Curves ------------------------------------------------------------------------------------------------------ */
@@ -139,7 +140,9 @@ drl_status drl_figure(const char *script, const char *data_file, const char *tit
                       drl_err *err) {
     static const char *const suffixes[] = {".svg", ".png"};
     const char *plots = getenv("DRL_PLOTS_DIR");
-    if (!plots || !plots[0]) plots = DRL_SOURCE_DIR "/plots";
+    char share[DRL_PATH_MAX];
+    drl_share_path(share, "plots");
+    if (!plots || !plots[0]) plots = share;
     char path[DRL_PATH_MAX], temporary[DRL_PATH_MAX], from[2][DRL_PATH_MAX + 8], to[2][DRL_PATH_MAX + 8];
     int n = snprintf(path, sizeof path, "%s/%s.gp", plots, script);
     if (n < 0 || (size_t)n >= sizeof path || !drl_temporary_name(temporary, sizeof temporary, out_stem))

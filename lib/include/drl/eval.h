@@ -176,7 +176,7 @@ drl_status drl_eval_missing(bool *missing, const drl_subject *s, const char *met
 
 typedef struct drl_eval_program {
     const char *name, *summary;
-    const char *config_dir; /* holds smoke.ini ... paper.ini */
+    const char *config_dir; /* holds smoke.ini ... paper.ini; as of drl_share_path */
     /* Refuses (ERR_CONFIG) an arm the program can do nothing with, before anything is done; NULL: none. */
     drl_status (*check)(const drl_arm *arm, drl_err *err);
     /* The same of data. */

@@ -1,0 +1,6 @@
+cmake_minimum_required(VERSION 3.25)
+project(outside LANGUAGES C)
+set(CMAKE_C_STANDARD 11)
+find_package(drl 0.1 REQUIRED)
+add_executable(outside outside.c)
+target_link_libraries(outside PRIVATE drl::drl)
