@@ -23,8 +23,20 @@ static drl_status add_row(drl_table *table, const drl_evaluation *e, size_t arm,
     return drl_table_add(table, cells, err);
 }
 
+/* The accuracy of a row of the table, rows being those of make_table. */
+static double value_of(const drl_evaluation *e, size_t row, size_t *arm, drl_probe_kind probe, uint64_t seed) {
+    size_t n;
+    const double *times = drl_eval_times(e, *arm = 0, &n);
+    while (row >= n) {
+        row -= n;
+        times = drl_eval_times(e, ++*arm, &n);
+    }
+    return drl_eval_value(e, *arm, drl_probe_metric[probe], times[row], seed);
+}
+
 static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     drl_table *table;
+    size_t rows = 0;
     char title[1100], stem[DRL_PATH_MAX];
     snprintf(title, sizeof title, "R1: accuracy of probes on frozen codes, %s", e->dataset);
     const char *head[1 + DRL_PROBES] = {"code"};
@@ -35,8 +47,9 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     for (size_t i = 0; st == DRL_OK && i < e->n_arms; i++) {
         size_t n;
         const double *times = drl_eval_times(e, i, &n);
-        for (size_t k = 0; st == DRL_OK && k < n; k++) st = add_row(table, e, i, times[k], err);
+        for (size_t k = 0; st == DRL_OK && k < n; k++, rows++) st = add_row(table, e, i, times[k], err);
     }
+    if (st == DRL_OK) st = drl_eval_mark(table, 1, e, rows, value_of, err);
     if (st == DRL_OK) st = drl_eval_notes(table, e, err);
     if (st == DRL_OK) st = drl_table_write(table, stem, err);
     drl_table_free(table);
