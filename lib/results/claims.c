@@ -1,4 +1,5 @@
 /* Claims: a table of the run store, and a CSV file of it (drl/results.h). */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,23 +19,42 @@ const char *drl_verdict(drl_stats effect, const char *scale) {
     return effect.mean + effect.half95 < 0 ? "not reproduced" : "inconclusive";
 }
 
-/* Stores made before there were claims get the table when the first one comes. */
+static bool has_columns(drl_store *s) {
+    sqlite3_stmt *q;
+    bool has = sqlite3_prepare_v2(s->db, "SELECT d_z, p_holm FROM claims", -1, &q, NULL) == SQLITE_OK;
+    sqlite3_finalize(q);
+    return has;
+}
+
+/* Stores made before there were claims get the table when the first one comes, those of claims without d_z and p_holm
+ * these columns. Two programs may find them missing at once: the one that gets the lock second finds them made. */
 static drl_status make_table(drl_store *s, drl_err *err) {
-    static const char sql[] =
+    static const char table[] =
         "CREATE TABLE IF NOT EXISTS claims (id TEXT NOT NULL, dataset TEXT NOT NULL, scale TEXT NOT NULL,"
-        " probe TEXT NOT NULL, statement TEXT NOT NULL, rule TEXT NOT NULL, runs TEXT NOT NULL, effect REAL, half95 "
-        "REAL,"
-        " seeds INTEGER NOT NULL, verdict TEXT NOT NULL, PRIMARY KEY (id, dataset, scale, probe))";
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? DRL_OK
-                                                                   : drl_store_fail(s, "cannot store a claim", err);
+        " probe TEXT NOT NULL, statement TEXT NOT NULL, rule TEXT NOT NULL, runs TEXT NOT NULL, effect REAL,"
+        " half95 REAL, seeds INTEGER NOT NULL, verdict TEXT NOT NULL, d_z REAL, p_holm REAL,"
+        " PRIMARY KEY (id, dataset, scale, probe))";
+    static const char columns[] = "ALTER TABLE claims ADD COLUMN d_z REAL; ALTER TABLE claims ADD COLUMN p_holm REAL";
+    if (has_columns(s)) return DRL_OK;
+    bool made = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
+                sqlite3_exec(s->db, table, NULL, NULL, NULL) == SQLITE_OK &&
+                (has_columns(s) || sqlite3_exec(s->db, columns, NULL, NULL, NULL) == SQLITE_OK) &&
+                sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+    if (made) return DRL_OK;
+    drl_status st = drl_store_fail(s, "cannot store a claim", err);
+    sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return st;
 }
 
 drl_status drl_store_claim(drl_store *s, const drl_claim *c, drl_err *err) {
     sqlite3_stmt *q;
     drl_status st = make_table(s, err);
     if (st != DRL_OK) return st;
-    st = drl_store_prepare(s, &q, "INSERT OR REPLACE INTO claims VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-                           "cannot store a claim", err);
+    st = drl_store_prepare(
+        s, &q,
+        "INSERT OR REPLACE INTO claims (id, dataset, scale, probe, statement, rule, runs, effect, half95, seeds, "
+        "verdict, d_z, p_holm) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "cannot store a claim", err);
     if (st != DRL_OK) return st;
     const char *texts[] = {c->id, c->dataset, c->scale, c->probe, c->statement, c->rule, c->runs};
     for (int i = 0; i < 7; i++) drl_store_bind(q, i + 1, texts[i]);
@@ -44,6 +64,8 @@ drl_status drl_store_claim(drl_store *s, const drl_claim *c, drl_err *err) {
     }
     sqlite3_bind_int64(q, 10, (int64_t)c->effect.n);
     drl_store_bind(q, 11, c->verdict);
+    if (isfinite(c->d_z)) sqlite3_bind_double(q, 12, c->d_z);
+    if (isfinite(c->p_holm)) sqlite3_bind_double(q, 13, c->p_holm);
     if (sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(s, "cannot store a claim", err);
     sqlite3_finalize(q);
     return st;
@@ -59,10 +81,10 @@ static void put_quoted(FILE *f, const char *text) {
 }
 
 static void put_claim(FILE *f, sqlite3_stmt *q) {
-    for (int c = 0; c < 11; c++) {
+    for (int c = 0; c < 13; c++) {
         char number[32] = "";
         if (c) fputc(',', f);
-        if (c < 5 || c > 7) {
+        if (c < 5 || c > 9) {
             put_quoted(f, (const char *)sqlite3_column_text(q, c));
             continue;
         }
@@ -77,14 +99,15 @@ drl_status drl_store_export_claims(drl_store *s, const char *path, drl_err *err)
     sqlite3_stmt *q;
     drl_status st = make_table(s, err);
     if (st == DRL_OK)
-        st = drl_store_prepare(s, &q,
-                               "SELECT id, dataset, scale, probe, statement, effect, half95, seeds, verdict, rule, runs"
-                               " FROM claims ORDER BY id, dataset, scale, probe",
-                               "cannot read the claims", err);
+        st = drl_store_prepare(
+            s, &q,
+            "SELECT id, dataset, scale, probe, statement, effect, half95, seeds, d_z, p_holm, verdict, rule, runs"
+            " FROM claims ORDER BY id, dataset, scale, probe",
+            "cannot read the claims", err);
     if (st != DRL_OK) return st;
     if ((st = drl_new_file_open(&file, path, err)) == DRL_OK) {
         int code;
-        fputs("id,dataset,scale,probe,statement,effect,half95,seeds,verdict,rule,runs\n", file.f);
+        fputs("id,dataset,scale,probe,statement,effect,half95,seeds,d_z,p_holm,verdict,rule,runs\n", file.f);
         while ((code = sqlite3_step(q)) == SQLITE_ROW) put_claim(file.f, q);
         if (code == SQLITE_DONE) {
             st = drl_new_file_commit(&file, err);

@@ -395,13 +395,14 @@ static void claims(void **state) {
     drl_store *s = open_store();
     char path[512], text[2048];
     drl_err err = {0};
-    drl_claim c = {"R1.b", "fashion-mnist",     "desk",      "k-NN", "1 2", "b \"quoted\", and more",
-                   "rule", {3, 1.5, 0.5, 1.25}, "reproduced"};
+    drl_claim c = {"R1.b", "fashion-mnist",     "desk",       "k-NN", "1 2", "b \"quoted\", and more",
+                   "rule", {3, 1.5, 0.5, 1.25}, "reproduced", 3,      0.125};
     for (int again = 0; again < 2; again++) {
         c.effect.mean = again ? 2.5 : 1.5;
         if (drl_store_claim(s, &c, &err) != DRL_OK) fail_msg("%s", err.message);
     }
-    c = (drl_claim){"R1.a", "cifar10", "desk", "k-NN", "3", "a", "rule", {0}, "inconclusive (fewer than 3 seeds)"};
+    c = (drl_claim){"R1.a", "cifar10", "desk", "k-NN", "3", "a", "rule", {0}, "inconclusive (fewer than 3 seeds)",
+                    NAN,    INFINITY};
     assert_int_equal(drl_store_claim(s, &c, NULL), DRL_OK);
     snprintf(path, sizeof path, "%s/claims.csv", dir);
     assert_int_equal(drl_store_export_claims(s, path, NULL), DRL_OK);
@@ -411,11 +412,48 @@ static void claims(void **state) {
     text[fread(text, 1, sizeof text - 1, f)] = '\0';
     fclose(f);
     unlink(path);
-    assert_string_equal(text, "id,dataset,scale,probe,statement,effect,half95,seeds,verdict,rule,runs\n"
-                              "\"R1.a\",\"cifar10\",\"desk\",\"k-NN\",\"a\",,,0,"
-                              "\"inconclusive (fewer than 3 seeds)\",\"rule\",\"3\"\n"
-                              "\"R1.b\",\"fashion-mnist\",\"desk\",\"k-NN\",\"b \"\"quoted\"\", and more\",2.5,1.25,3,"
-                              "\"reproduced\",\"rule\",\"1 2\"\n");
+    assert_string_equal(
+        text, "id,dataset,scale,probe,statement,effect,half95,seeds,d_z,p_holm,verdict,rule,runs\n"
+              "\"R1.a\",\"cifar10\",\"desk\",\"k-NN\",\"a\",,,0,,,"
+              "\"inconclusive (fewer than 3 seeds)\",\"rule\",\"3\"\n"
+              "\"R1.b\",\"fashion-mnist\",\"desk\",\"k-NN\",\"b \"\"quoted\"\", and more\",2.5,1.25,3,3,0.125,"
+              "\"reproduced\",\"rule\",\"1 2\"\n");
+}
+
+/* A store whose claims have neither d_z nor p_holm: they are kept, and get both when they are measured again. */
+static void claims_of_older_stores(void **state) {
+    (void)state;
+    drl_store_close(open_store());
+    char path[512], text[2048];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/results.sqlite", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(
+            db,
+            "CREATE TABLE claims (id TEXT NOT NULL, dataset TEXT NOT NULL, scale TEXT NOT NULL,"
+            " probe TEXT NOT NULL, statement TEXT NOT NULL, rule TEXT NOT NULL, runs TEXT NOT NULL, effect REAL,"
+            " half95 REAL, seeds INTEGER NOT NULL, verdict TEXT NOT NULL,"
+            " PRIMARY KEY (id, dataset, scale, probe));"
+            "INSERT INTO claims VALUES ('A', 'd', 's', 'p', 'a', 'r', '1', 0.5, 0, 1, 'v');"
+            "INSERT INTO claims VALUES ('B', 'd', 's', 'p', 'b', 'r', '2', 0.5, 0, 1, 'v')",
+            NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    drl_store *s = open_store();
+    drl_err err = {0};
+    drl_claim c = {"B", "d", "s", "p", "2 3", "b", "r", {2, 0.5, 0.25, 2}, "w", 2, 0.25};
+    snprintf(path, sizeof path, "%s/claims.csv", dir);
+    if (drl_store_claim(s, &c, &err) != DRL_OK) fail_msg("%s", err.message);
+    assert_int_equal(drl_store_export_claims(s, path, NULL), DRL_OK);
+    drl_store_close(s);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    unlink(path);
+    assert_non_null(strstr(text, "\n\"A\",\"d\",\"s\",\"p\",\"a\",0.5,0,1,,,\"v\",\"r\",\"1\"\n"));
+    assert_non_null(strstr(text, "\n\"B\",\"d\",\"s\",\"p\",\"b\",0.5,2,2,2,0.25,\"w\",\"r\",\"2 3\"\n"));
 }
 
 static void verdicts(void **state) {
@@ -436,11 +474,14 @@ static void verdicts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_DIRECTORY(round_trip),       IN_DIRECTORY(replaced),           IN_DIRECTORY(the_same_run),
-        IN_DIRECTORY(not_finite),       IN_DIRECTORY(rows_in_order),      IN_DIRECTORY(newest_configuration),
-        IN_DIRECTORY(several_programs), IN_DIRECTORY(waits_for_the_lock), IN_DIRECTORY(foreign_files),
-        IN_DIRECTORY(damaged_files),    IN_DIRECTORY(unwritable),         IN_DIRECTORY(exported),
-        IN_DIRECTORY(claims),           cmocka_unit_test(verdicts),
+        IN_DIRECTORY(round_trip),       IN_DIRECTORY(replaced),
+        IN_DIRECTORY(the_same_run),     IN_DIRECTORY(not_finite),
+        IN_DIRECTORY(rows_in_order),    IN_DIRECTORY(newest_configuration),
+        IN_DIRECTORY(several_programs), IN_DIRECTORY(waits_for_the_lock),
+        IN_DIRECTORY(foreign_files),    IN_DIRECTORY(damaged_files),
+        IN_DIRECTORY(unwritable),       IN_DIRECTORY(exported),
+        IN_DIRECTORY(claims),           IN_DIRECTORY(claims_of_older_stores),
+        cmocka_unit_test(verdicts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

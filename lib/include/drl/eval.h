@@ -149,20 +149,28 @@ drl_status drl_eval_figure(const drl_evaluation *e, const char *script, const ch
                                                drl_err *err),
                            drl_err *err);
 
-/* The claims of a report, by the first probe: begin; add, any number of them; end writes STEM-claims and the claims of
- * all programs, prints where, and returns the first failure of all. */
+/* The claims of a report, by the first probe: begin; add, any number of them up to DRL_EVAL_CLAIMS (ERR_LIMIT); end
+ * puts them into the table and the store, each with d_z and its p, adjusted by Holm over all of them, writes
+ * STEM-claims and the claims of all programs, prints where, and returns the first failure of all. */
+#define DRL_EVAL_CLAIMS 256
+typedef struct drl_eval_claim {
+    char id[128], statement[400];
+    drl_stats effect;
+    size_t arms[4], n_arms;
+} drl_eval_claim;
 typedef struct drl_eval_claims {
     const drl_evaluation *e;
     drl_probe_kind probe;
     const char *measure; /* what effects are measured by: the probe's title, which a program may replace */
     drl_table *table;
+    size_t n;
+    drl_eval_claim *claims; /* (DRL_EVAL_CLAIMS), of which n are there */
     drl_status status;
     drl_err *err;
 } drl_eval_claims;
 /* title: "R1"; err is kept. */
 void drl_eval_claims_begin(drl_eval_claims *c, const drl_evaluation *e, const char *title, drl_err *err);
-/* One claim, that the effect (accuracy points over seeds) is above 0, measured on the runs of the n arms; into the
- * table and the store. */
+/* One claim, that the effect (accuracy points over seeds) is above 0, measured on the runs of the n arms, n <= 4. */
 void drl_eval_claims_add(drl_eval_claims *c, const char *id, const char *statement, drl_stats effect,
                          const size_t *arms, size_t n);
 /* note: what the effects are. */
