@@ -27,7 +27,7 @@ height = head + 24 * methods + 60
 left(p) = (166.0 + 250.0 * (p - 1)) / width
 right(p) = left(p) + 232.0 / width
 
-do for [format in "svg png"] {
+do for [format in "svg png pdf"] {
     eval("set terminal ".terminal(format, width, height))
     set output out.".".format
     set multiplot

@@ -43,7 +43,7 @@ do for [k = 1:classes] {
     set style line 500+k lc rgb word(colours, (k - 1) % 10 + 1) pt (((k - 1) / 10) % 2 ? 5 : 7) ps 0.8
 }
 
-do for [format in "svg png"] {
+do for [format in "svg png pdf"] {
     eval("set terminal ".terminal(format, width, height))
     set output out.".".format
     set multiplot

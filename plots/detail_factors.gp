@@ -30,7 +30,7 @@ left(p) = (margin + (p == 2 ? cell * Wide[1] + gap : 0)) / width
 right(p) = left(p) + cell * Wide[p] / width
 share(a, c) = a <= c ? 0 : (a - c) / (100.0 - c)
 
-do for [format in "svg png"] {
+do for [format in "svg png pdf"] {
     eval("set terminal ".terminal(format, width, height))
     set output out.".".format
     set multiplot

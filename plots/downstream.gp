@@ -3,7 +3,7 @@
 # Variables (strings): plots   this directory
 #                      data    the data file
 #                      title   printed above, "" for none
-#                      out     writes out.svg and out.png
+#                      out     writes out.svg, out.png and out.pdf
 # Data file (written by drl_curves_write): one block per curve, two blank lines between blocks, each row
 #   t  mean  half95  panel  kind  number  "panel title"  "label"
 #     mean    accuracy in per cent, with half95 the half-width of its 95 % interval (0: one seed, no band)
@@ -28,7 +28,7 @@ top = 1 - 1.0 * head / height
 key_x(k) = (76.0 + (width - 86.0) / columns * ((k - 1) % columns)) / width
 key_y(k) = (16.0 + 20 * (rows - 1 - (k - 1) / columns)) / height
 
-do for [format in "svg png"] {
+do for [format in "svg png pdf"] {
     eval("set terminal ".terminal(format, width, height))
     set output out.".".format
     set multiplot

@@ -36,7 +36,7 @@ do for [i = 1:blocks] {
 }
 low = low - 0.3
 
-do for [format in "svg png"] {
+do for [format in "svg png pdf"] {
     eval("set terminal ".terminal(format, width, height))
     set output out.".".format
     set multiplot

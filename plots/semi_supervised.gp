@@ -4,7 +4,7 @@
 # Variables (strings): plots   this directory
 #                      data    the data file (written by drl_curves_write; its rows are described in downstream.gp)
 #                      title   printed above, "" for none
-#                      out     writes out.svg and out.png
+#                      out     writes out.svg, out.png and out.pdf
 # A panel whose title begins with "pseudo" has epochs for its abscissa, any other numbers of labels, on a logarithmic
 # axis. Intervals are bars: curves of few points lie close to each other.
 load plots."/style.gp"
@@ -50,7 +50,7 @@ top(p) = bottom(p) + 222.0 / height
 key_x(k) = (76.0 + (width - 86.0) / columns * ((k - 1) % columns)) / width
 key_y(k) = (16.0 + 20 * (rows - 1 - (k - 1) / columns)) / height
 
-do for [format in "svg png"] {
+do for [format in "svg png pdf"] {
     eval("set terminal ".terminal(format, width, height))
     set output out.".".format
     set multiplot

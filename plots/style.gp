@@ -1,6 +1,7 @@
 # The style every figure shares; loaded first by each script of this directory.
 #
-#   terminal(format, w, h)   text of `set terminal` for "svg" or "png" of w x h units; the PNG has two pixels a unit
+#   terminal(format, w, h)   text of `set terminal` for "svg", "png" or "pdf" of w x h units; the PNG has two pixels a unit,
+#                            the PDF 75 units an inch
 #   heading(format)          font of a figure's title (the two terminals count in pixels and in points)
 #   axes                     string to eval: axes at the left and below, with a light grid
 #   line styles 1 .. 6       curves: solid, with points (colours of Okabe and Ito, told apart by the colour-blind)
@@ -10,9 +11,11 @@
 set encoding utf8
 terminal(format, w, h) = format eq "svg" \
     ? sprintf("svg size %d,%d dynamic enhanced font 'sans-serif,13' background '#ffffff'", w, h) \
+    : format eq "pdf" \
+    ? sprintf("pdfcairo size %g,%g enhanced font 'sans-serif,13' linewidth 1.5 background '#ffffff'", w / 75.0, h / 75.0) \
     : sprintf("pngcairo size %d,%d enhanced font 'sans-serif,10' fontscale 2 linewidth 2 pointscale 2 background '#ffffff'", \
               2 * w, 2 * h)
-heading(format) = format eq "svg" ? ",16" : ",12"
+heading(format) = format eq "png" ? ",12" : ",16"
 
 set style line 1 lc rgb "#0072b2" lw 2 pt 7  ps 0.55
 set style line 2 lc rgb "#d55e00" lw 2 pt 5  ps 0.5

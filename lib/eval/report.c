@@ -111,6 +111,6 @@ drl_status drl_eval_figure(const drl_evaluation *e, const char *script, const ch
     snprintf(line, sizeof line, "%s: %s, %s scale", title, e->dataset, e->scale);
     if (st == DRL_OK) st = write(e, stem, data, err);
     if (st == DRL_OK) st = drl_figure(script, data, line, stem, err);
-    if (st == DRL_OK) printf("figure: %s.svg (.png)\n", stem);
+    if (st == DRL_OK) printf("figure: %s.svg (.png, .pdf)\n", stem);
     return st;
 }

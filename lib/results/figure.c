@@ -122,7 +122,7 @@ static bool has_bytes(const char *path) {
     return stat(path, &s) == 0 && S_ISREG(s.st_mode) && s.st_size > 0;
 }
 
-/* Runs the script so that it writes TEMPORARY.svg and TEMPORARY.png, and says what went wrong. */
+/* Runs the script so that it writes TEMPORARY.svg, .png and .pdf, and says what went wrong. */
 static drl_status run_script(const char *script, const char *plots, const char *data, const char *title,
                              const char *temporary, drl_err *err) {
     char printed[8192];
@@ -136,18 +136,20 @@ static drl_status run_script(const char *script, const char *plots, const char *
     return st;
 }
 
+enum { FORMATS = 3 };
+
 drl_status drl_figure(const char *script, const char *data_file, const char *title, const char *out_stem,
                       drl_err *err) {
-    static const char *const suffixes[] = {".svg", ".png"};
+    static const char *const suffixes[FORMATS] = {".svg", ".png", ".pdf"};
     const char *plots = getenv("DRL_PLOTS_DIR");
     char share[DRL_PATH_MAX];
     drl_share_path(share, "plots");
     if (!plots || !plots[0]) plots = share;
-    char path[DRL_PATH_MAX], temporary[DRL_PATH_MAX], from[2][DRL_PATH_MAX + 8], to[2][DRL_PATH_MAX + 8];
+    char path[DRL_PATH_MAX], temporary[DRL_PATH_MAX], from[FORMATS][DRL_PATH_MAX + 8], to[FORMATS][DRL_PATH_MAX + 8];
     int n = snprintf(path, sizeof path, "%s/%s.gp", plots, script);
     if (n < 0 || (size_t)n >= sizeof path || !drl_temporary_name(temporary, sizeof temporary, out_stem))
         return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", out_stem);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < FORMATS; i++) {
         snprintf(from[i], sizeof from[i], "%s%s", temporary, suffixes[i]);
         snprintf(to[i], sizeof to[i], "%s%s", out_stem, suffixes[i]);
     }
@@ -157,12 +159,12 @@ drl_status drl_figure(const char *script, const char *data_file, const char *tit
         return drl_fail(err, DRL_ERR_IO, "%s: cannot read: %s", data_file, strerror(errno));
 
     drl_status st = run_script(path, plots, data_file, title, temporary, err);
-    for (int i = 0; i < 2 && st == DRL_OK; i++)
+    for (int i = 0; i < FORMATS && st == DRL_OK; i++)
         if (!has_bytes(from[i])) st = drl_fail(err, DRL_ERR_FORMAT, "gnuplot wrote no %s", suffixes[i] + 1);
-    for (int i = 0; i < 2 && st == DRL_OK; i++)
+    for (int i = 0; i < FORMATS && st == DRL_OK; i++)
         if (rename(from[i], to[i]) != 0)
             st = drl_fail(err, DRL_ERR_IO, "%s: cannot rename into place: %s", to[i], strerror(errno));
     if (st == DRL_OK) return st;
-    for (int i = 0; i < 2; i++) unlink(from[i]);
+    for (int i = 0; i < FORMATS; i++) unlink(from[i]);
     return drl_err_context(err, st, "figure %s (%s)", out_stem, script);
 }

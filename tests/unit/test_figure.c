@@ -122,7 +122,9 @@ static void downstream(void **state) {
         if (!strstr(svg, shown[i])) fail_msg("the figure does not show '%s'", shown[i]);
     snprintf(path, sizeof path, "%s.png", out);
     assert_memory_equal(read_text(path), "\x89PNG\r\n\x1a\n", 8);
-    if (out == stem) assert_int_equal(files(), 3);
+    snprintf(path, sizeof path, "%s.pdf", out);
+    assert_memory_equal(read_text(path), "%PDF-", 5);
+    if (out == stem) assert_int_equal(files(), 4);
 }
 
 /* The smallest file there is: one panel, one curve, one seed, one time. */
@@ -133,12 +135,13 @@ static void one_point(void **state) {
     drl_err err = {0};
     assert_int_equal(drl_curves_write(data, &curve, 1, NULL), DRL_OK);
     if (drl_figure("downstream", data, "", stem, &err) != DRL_OK) fail_msg("%s", err.message);
-    assert_int_equal(files(), 3);
+    assert_int_equal(files(), 4);
 }
 
 static void variables_arrive_whole(void **state) {
     (void)state;
-    write_text("echo.gp", "set print out.'.svg'\nprint title\nset print out.'.png'\nprint data\nunset print\n");
+    write_text("echo.gp", "set print out.'.svg'\nprint title\nset print out.'.png'\nprint data\n"
+                          "set print out.'.pdf'\nprint data\nunset print\n");
     write_text("it's.dat", "1 1\n");
     setenv("DRL_PLOTS_DIR", dir, 1);
     const char *title = "it's 100 % \"quoted\" `date` $HOME @x \\n {/:Bold}";
@@ -158,6 +161,7 @@ static void bad_scripts(void **state) {
         {"set nonsense\n", "unrecognized option"},
         {"x = 1\n", "gnuplot wrote no svg"},
         {"set print out.'.svg'\nprint 1\nunset print\n", "gnuplot wrote no png"},
+        {"do for [e in 'svg png'] { set print out.'.'.e; print 1 }\nunset print\n", "gnuplot wrote no pdf"},
     };
     write_text("it's.dat", "1 1\n");
     setenv("DRL_PLOTS_DIR", dir, 1);
