@@ -1,31 +1,12 @@
 /* The run store: tables of one SQLite file (drl/results.h). Every call is one statement and so one transaction. */
-#include <assert.h>
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "drl/file.h"
-#include "drl/mem.h"
 #include "drl/results.h"
 #include "results/store.h"
-
-#define APPLICATION_ID 0x44524c31 /* "DRL1" */
-#define SCHEMA_VERSION 1
-#define WAIT_MS        60000
-
-/* `opened` counts: the run with the larger number was opened by drl_store_run later. */
-static const char schema[] =
-    "CREATE TABLE runs (id INTEGER PRIMARY KEY, experiment TEXT NOT NULL, method TEXT NOT NULL, dataset TEXT NOT NULL,"
-    " scale TEXT NOT NULL, seed INTEGER NOT NULL, config_hash TEXT NOT NULL, config TEXT NOT NULL,"
-    " dataset_sha256 TEXT NOT NULL, provenance TEXT NOT NULL, created TEXT NOT NULL, opened INTEGER NOT NULL,"
-    " UNIQUE (experiment, method, dataset, scale, seed, config_hash));"
-    "CREATE TABLE metrics (run_id INTEGER NOT NULL REFERENCES runs (id), name TEXT NOT NULL,"
-    " t REAL, value REAL NOT NULL, detail TEXT NOT NULL);" /* t NULL: does not depend on t */
-    "CREATE UNIQUE INDEX metric_key ON metrics (run_id, name, ifnull(t, 'none'));"
-    "PRAGMA application_id = 1146244145;"
-    "PRAGMA user_version = 1;";
 
 /* One line about the last error of the database. */
 drl_status drl_store_fail(drl_store *s, const char *what, drl_err *err) {
@@ -39,7 +20,7 @@ drl_status drl_store_fail(drl_store *s, const char *what, drl_err *err) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return drl_fail(err, DRL_ERR_IO, "%s: %s: locked by another program for more than %d s", s->path, what,
-                        WAIT_MS / 1000);
+                        DRL_STORE_WAIT_MS / 1000);
     case SQLITE_NOMEM: return drl_fail(err, DRL_ERR_MEMORY, "%s: %s: out of memory", s->path, what);
     default: return drl_fail(err, DRL_ERR_IO, "%s: %s: %s", s->path, what, text);
     }
@@ -47,82 +28,6 @@ drl_status drl_store_fail(drl_store *s, const char *what, drl_err *err) {
 
 drl_status drl_store_prepare(drl_store *s, sqlite3_stmt **q, const char *sql, const char *what, drl_err *err) {
     return sqlite3_prepare_v2(s->db, sql, -1, q, NULL) == SQLITE_OK ? DRL_OK : drl_store_fail(s, what, err);
-}
-
-/* The first column of the only row of a query, as an integer. */
-static drl_status query_int(drl_store *s, int64_t *out, const char *sql, drl_err *err) {
-    sqlite3_stmt *q;
-    drl_status st = drl_store_prepare(s, &q, sql, "cannot read", err);
-    if (st != DRL_OK) return st;
-    if (sqlite3_step(q) == SQLITE_ROW)
-        *out = sqlite3_column_int64(q, 0);
-    else
-        st = drl_store_fail(s, "cannot read", err);
-    sqlite3_finalize(q);
-    return st;
-}
-
-/* *fresh: nothing is in the file yet. Otherwise it must be ours, and of this version. */
-static drl_status check_schema(drl_store *s, bool *fresh, drl_err *err) {
-    int64_t id = 0, version = 0, tables = 0;
-    drl_status st = query_int(s, &tables, "SELECT count(*) FROM sqlite_master", err);
-    if (st == DRL_OK) st = query_int(s, &id, "PRAGMA application_id", err);
-    if (st == DRL_OK) st = query_int(s, &version, "PRAGMA user_version", err);
-    if (st != DRL_OK) return st;
-    *fresh = tables == 0 && id == 0 && version == 0;
-    if (*fresh || (id == APPLICATION_ID && version == SCHEMA_VERSION)) return DRL_OK;
-    if (id != APPLICATION_ID)
-        return drl_fail(err, DRL_ERR_FORMAT, "%s: a SQLite file, but not a results store: move it away", s->path);
-    return drl_fail(err, DRL_ERR_FORMAT,
-                    "%s: results store of version %lld, this program reads version %d: use another --out directory",
-                    s->path, (long long)version, SCHEMA_VERSION);
-}
-
-/* Two programs may find the file fresh at once: the one that gets the lock second finds the tables made. */
-static drl_status make_schema(drl_store *s, drl_err *err) {
-    bool fresh;
-    if (sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        return drl_store_fail(s, "cannot write", err);
-    drl_status st = check_schema(s, &fresh, err);
-    if (st == DRL_OK && fresh && sqlite3_exec(s->db, schema, NULL, NULL, NULL) != SQLITE_OK)
-        st = drl_store_fail(s, "cannot write", err);
-    if (st == DRL_OK && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        st = drl_store_fail(s, "cannot write", err);
-    if (st != DRL_OK) sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-    return st;
-}
-
-drl_status drl_store_open(drl_store **out, const char *dir, drl_err *err) {
-    *out = NULL;
-    drl_store *s = NULL;
-    drl_status st = drl_make_dirs(dir, err);
-    if (st == DRL_OK) st = drl_alloc(&s, 1, sizeof *s, "results store", err);
-    if (st != DRL_OK) return st;
-    int n = snprintf(s->path, sizeof s->path, "%s/results.sqlite", dir);
-    if (n < 0 || (size_t)n >= sizeof s->path) {
-        st = drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", dir);
-        goto done;
-    }
-    if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK) {
-        st = drl_store_fail(s, "cannot open", err);
-        goto done;
-    }
-    bool fresh;
-    sqlite3_busy_timeout(s->db, WAIT_MS);
-    st = check_schema(s, &fresh, err);
-    if (st == DRL_OK && fresh) st = make_schema(s, err);
-done:
-    if (st == DRL_OK)
-        *out = s;
-    else
-        drl_store_close(s);
-    return st;
-}
-
-void drl_store_close(drl_store *s) {
-    if (!s) return;
-    sqlite3_close(s->db);
-    drl_free(s);
 }
 
 void drl_store_bind(sqlite3_stmt *q, int at, const char *text) {

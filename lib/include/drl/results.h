@@ -2,7 +2,19 @@
  *
  * One SQLite file holds every run: what determined it (configuration, data, seed), where it ran (CPU, libraries, git
  * revision) and its metric rows. Tables and figures are made from the store alone and can be remade without training.
- * Several experiments may write at once: every call is one transaction and waits for the lock. */
+ * Several experiments may write at once: every call is one transaction and waits up to a minute for the lock, and
+ * reading goes on meanwhile (write-ahead log; copy the file while no program has it open, else with its -wal).
+ *
+ * Tables, version 2 (PRAGMA user_version; application_id is "DRL1"):
+ *     runs      id, experiment, method, dataset, scale, seed, config_hash (these six identify a run), config (text),
+ *               dataset_sha256, provenance (JSON of the process that began it), created (UTC), opened (a counter)
+ *     sessions  a row for each process that worked on a run: id, run_id, token (unique everywhere), status, message
+ *               (why it failed), started, ended (UTC), wall_seconds, cpu_seconds, peak_bytes, threads, boot, pid,
+ *               pid_start (what tells whether it still lives), provenance (JSON)                    [drl/runs.h]
+ *     metrics   run_id, name, t (NULL: does not depend on t), value, detail, session_id (the session that made the row)
+ *     claims    of the reports (below); made with the first claim
+ * Stores of version 1 had no sessions: opening one adds them, in one transaction, with one session of status "unknown"
+ * for each run. Stores of later versions are refused. */
 #ifndef DRL_RESULTS_H
 #define DRL_RESULTS_H
 
@@ -14,10 +26,13 @@
 #include "drl/err.h"
 #include "drl/stats.h"
 
+#define DRL_STORE_VERSION 2
 typedef struct drl_store drl_store;
 
 /* Opens, or makes, DIR/results.sqlite (DIR is made where it does not exist). */
 drl_status drl_store_open(drl_store **store, const char *dir, drl_err *err);
+/* The same without making anything: ERR_NOT_FOUND where there is no such file. */
+drl_status drl_store_open_existing(drl_store **store, const char *dir, drl_err *err);
 void drl_store_close(drl_store *store);
 
 /* What identifies a run. All strings are copied. `config` is the full text of the configuration; config_hash the
