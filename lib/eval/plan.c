@@ -5,6 +5,7 @@
 
 #include "drl/log.h"
 #include "drl/mem.h"
+#include "drl/runs.h"
 #include "eval/eval.h"
 
 #define ROUNDS 3 /* of a comparison of two methods' steps */
@@ -69,11 +70,13 @@ static drl_status equal_time(drl_eval *e, const drl_arm *reference, drl_arm *arm
     if (st != DRL_OK) return st;
     snprintf(metric, sizeof metric, "steps_as_long_as_%.24s_%.12s", reference->method->name, hash);
     st = drl_eval_open_run(e, "budget", arm, 1, &id, err);
+    if (st == DRL_OK) st = drl_store_begin(e->store, id, drl_threads_count(e->team), err);
     if (st == DRL_OK && e->cli.resume) st = drl_store_get(e->store, id, metric, NAN, &found, &value, NULL, 0, err);
     if (st == DRL_OK && !found && (st = compare_steps(&ratio, e, reference, arm, err)) == DRL_OK) {
         value = fmax(1, round((double)reference->settings.model.train_steps * ratio / 10) * 10);
         st = drl_store_put(e->store, id, metric, NAN, value, "measured in turn", err);
     }
+    st = drl_store_finish(e->store, st, err);
     if (st == DRL_OK) {
         arm->settings.model.train_steps = (size_t)value;
         drl_log("budget: %s trains %zu steps, as long as %s's %zu", arm->title, arm->settings.model.train_steps,

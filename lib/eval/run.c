@@ -6,6 +6,7 @@
 #include "drl/hash.h"
 #include "drl/log.h"
 #include "drl/mem.h"
+#include "drl/runs.h"
 #include "eval/eval.h"
 
 #define EXPERIMENT "evaluation" /* of all programs without `run`: they share their runs */
@@ -159,7 +160,7 @@ drl_subject drl_eval_subject(const drl_eval *e, const drl_arm *arm, uint64_t see
                          .resume = e->cli.resume};
 }
 
-drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err) {
+static drl_status evaluate(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t id, drl_err *err) {
     drl_model *m = NULL;
     char label[112];
     snprintf(label, sizeof label, "%s%s%s seed %llu", arm->method->name, arm->variant[0] ? " " : "", arm->variant,
@@ -168,18 +169,25 @@ drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t 
                          .provenance = drl_provenance(),
                          .checkpoint_seconds = arm->settings.eval.run_checkpoint_seconds,
                          .resume = e->cli.resume};
-    drl_status st = drl_eval_open_run(e, experiment_of(e), arm, seed, id, err);
-    drl_subject subject = drl_eval_subject(e, arm, seed, *id, label);
-    if (e->program->run) return st == DRL_OK ? e->program->run(&subject, err) : st;
+    drl_status st = DRL_OK;
+    drl_subject subject = drl_eval_subject(e, arm, seed, id, label);
+    if (e->program->run) return e->program->run(&subject, err);
     bool measures = arm->method->measure != NULL;
-    if (st == DRL_OK && measures) st = measure_untrained(e, &arm->settings, *id, seed, err);
+    if (st == DRL_OK && measures) st = measure_untrained(e, &arm->settings, id, seed, err);
     if (st == DRL_OK) st = drl_model_obtain(&m, &arm->settings.model, e->data, seed, e->team, e->cli.out, &run, err);
-    if (st == DRL_OK) st = put_training(e, m, *id, &run, err);
-    if (st == DRL_OK && measures) st = measure_trained(e, m, *id, err);
+    if (st == DRL_OK) st = put_training(e, m, id, &run, err);
+    if (st == DRL_OK && measures) st = measure_trained(e, m, id, err);
     if (st == DRL_OK) drl_log("%s: probing its codes", label);
-    if (st == DRL_OK) st = probe_all(e, arm, m, *id, seed, err);
+    if (st == DRL_OK) st = probe_all(e, arm, m, id, seed, err);
     subject.model = m;
     if (st == DRL_OK && e->program->measure) st = e->program->measure(&subject, err);
     drl_model_close(m);
+    return st;
+}
+
+drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err) {
+    drl_status st = drl_eval_open_run(e, experiment_of(e), arm, seed, id, err);
+    if (st == DRL_OK) st = drl_store_begin(e->store, *id, drl_threads_count(e->team), err);
+    if (st == DRL_OK) st = drl_store_finish(e->store, evaluate(e, arm, seed, *id, err), err);
     return st;
 }

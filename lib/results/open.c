@@ -72,6 +72,12 @@ static drl_status check_schema(drl_store *s, int64_t *version, drl_err *err) {
     return DRL_OK;
 }
 
+drl_status drl_store_refuse_empty(drl_store *s, drl_err *err) {
+    int64_t version = 0;
+    drl_status st = check_schema(s, &version, err);
+    return st == DRL_OK && version == 0 ? drl_fail(err, DRL_ERR_FORMAT, "%s: empty: not a results store", s->path) : st;
+}
+
 drl_status drl_store_exec(drl_store *s, const char *sql, const char *what, drl_err *err) {
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? DRL_OK : drl_store_fail(s, what, err);
 }
@@ -121,6 +127,7 @@ drl_status drl_store_open_file(drl_store **out, const char *path, bool create, d
         st = drl_store_fail(s, "cannot open", err);
     } else {
         sqlite3_busy_timeout(s->db, DRL_STORE_WAIT_MS);
+        st = drl_store_add_functions(s, err);
     }
     if (st == DRL_OK)
         *out = s;

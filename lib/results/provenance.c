@@ -55,11 +55,22 @@ static void gnuplot_version(char *buf, size_t size) {
 #define COMPILER "gcc " __VERSION__
 #endif
 
+/* Whether files differed from the revision when the build was configured; null where there is no revision. */
+static void add_dirty(cJSON *all) {
+    static const char revision[] = DRL_GIT_REVISION;
+    const char *dash = strrchr(revision, '-');
+    if (strcmp(revision, "unknown") == 0)
+        cJSON_AddNullToObject(all, "git_dirty");
+    else
+        cJSON_AddBoolToObject(all, "git_dirty", dash && strcmp(dash, "-dirty") == 0);
+}
+
 static void collect(void) {
     char buf[256];
     cJSON *all = cJSON_CreateObject(), *libraries = cJSON_CreateObject();
     cJSON_AddStringToObject(all, "version", DRL_VERSION);
     cJSON_AddStringToObject(all, "git_revision", DRL_GIT_REVISION);
+    add_dirty(all);
     cJSON_AddStringToObject(all, "precision", DRL_REAL_NAME);
     cJSON_AddStringToObject(all, "compiler", COMPILER);
     cpu_model(buf, sizeof buf);

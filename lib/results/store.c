@@ -66,7 +66,7 @@ drl_status drl_store_run(drl_store *s, int64_t *run_id, const drl_run_info *info
     else
         *run_id = id;
     sqlite3_finalize(q);
-    return st;
+    return st == DRL_OK && info->anew ? drl_store_forget_sessions(s, id, err) : st;
 }
 
 static void bind_time(sqlite3_stmt *q, int at, double t) {
@@ -82,20 +82,25 @@ drl_status drl_store_put(drl_store *s, int64_t run_id, const char *name, double 
         return drl_fail(err, DRL_ERR_NUMERIC, "%s: metric %s is %g: not stored", s->path, name, value);
     if (isinf(t)) return drl_fail(err, DRL_ERR_NUMERIC, "%s: metric %s at t = %g: not stored", s->path, name, t);
     sqlite3_stmt *q;
-    drl_status st = drl_store_prepare(s, &q,
-                                      "INSERT INTO metrics (run_id, name, t, value, detail) VALUES (?1, ?2, ?3, ?4, ?5)"
-                                      " ON CONFLICT (run_id, name, ifnull(t, 'none'))"
-                                      " DO UPDATE SET value = excluded.value, detail = excluded.detail",
-                                      "cannot store a metric", err);
+    drl_status st = drl_store_prepare(
+        s, &q,
+        "INSERT INTO metrics (run_id, name, t, value, detail, session_id)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (run_id, name, ifnull(t, 'none'))"
+        " DO UPDATE SET value = excluded.value, detail = excluded.detail, session_id = excluded.session_id"
+        " WHERE value IS NOT excluded.value OR detail IS NOT excluded.detail OR session_id IS NULL",
+        "cannot store a metric", err);
     if (st != DRL_OK) return st;
     sqlite3_bind_int64(q, 1, run_id);
     drl_store_bind(q, 2, name);
     bind_time(q, 3, t);
     sqlite3_bind_double(q, 4, value);
     drl_store_bind(q, 5, detail);
+    bool ours = s->session && s->session_run == run_id;
+    if (ours) sqlite3_bind_int64(q, 6, s->session);
     if (sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(s, "cannot store a metric", err);
+    bool changed = st == DRL_OK && sqlite3_changes(s->db) > 0;
     sqlite3_finalize(q);
-    return st;
+    return ours && changed ? drl_store_session_row(s, err) : st;
 }
 
 drl_status drl_store_get(drl_store *s, int64_t run_id, const char *name, double t, bool *found, double *value,
@@ -190,9 +195,10 @@ drl_status drl_store_describe(drl_store *s, int64_t run_id, char **json, drl_err
         cJSON_AddNumberToObject(o, "seed", (double)sqlite3_column_int64(q, 9));
         for (int i = 0; i < 8; i++) cJSON_AddStringToObject(o, keys[i], (const char *)sqlite3_column_text(q, i));
         cJSON_AddItemToObject(o, "provenance", cJSON_Parse((const char *)sqlite3_column_text(q, 8)));
-        *json = cJSON_Print(o);
+        st = drl_store_describe_sessions(s, run_id, cJSON_AddArrayToObject(o, "sessions"), err);
+        if (st == DRL_OK) *json = cJSON_Print(o);
         cJSON_Delete(o);
-        if (!*json) st = drl_fail(err, DRL_ERR_MEMORY, "%s: run %lld", s->path, (long long)run_id);
+        if (st == DRL_OK && !*json) st = drl_fail(err, DRL_ERR_MEMORY, "%s: run %lld", s->path, (long long)run_id);
     } else if (code == SQLITE_DONE) {
         st = drl_fail(err, DRL_ERR_NOT_FOUND, "%s: there is no run %lld", s->path, (long long)run_id);
     } else {

@@ -2,6 +2,7 @@
 #ifndef DRL_RESULTS_STORE_H
 #define DRL_RESULTS_STORE_H
 
+#include <cjson/cJSON.h>
 #include <sqlite3.h>
 
 #include "drl/results.h"
@@ -11,6 +12,10 @@
 struct drl_store {
     sqlite3 *db;
     char path[4096];
+    /* the session that is open (session 0: none) */
+    int64_t session, session_run, session_changes;
+    bool session_was_done; /* the run, before */
+    double wall, cpu;      /* at its begin    */
 };
 
 /* One line about the last error of the database. */
@@ -29,7 +34,18 @@ drl_status drl_store_open_file(drl_store **store, const char *path, bool create,
 /* Refuses what is no store, or one of a version above DRL_STORE_VERSION; makes the tables of an empty file, and those
  * of earlier versions, in one transaction. */
 drl_status drl_store_migrate(drl_store *s, drl_err *err);
+/* ERR_FORMAT for an empty file too. */
+drl_status drl_store_refuse_empty(drl_store *s, drl_err *err);
 /* Readers and one writer at once, from now on: the write-ahead log. */
 drl_status drl_store_log_ahead(drl_store *s, drl_err *err);
+
+/* drl_alive(boot, pid, pid_start): whether the process of a session lives. */
+drl_status drl_store_add_functions(drl_store *s, drl_err *err);
+/* A row was added or changed by the session: it did something, and this is what it used so far. */
+drl_status drl_store_session_row(drl_store *s, drl_err *err);
+/* Adds an object for each session of a run. */
+drl_status drl_store_describe_sessions(drl_store *s, int64_t run, cJSON *array, drl_err *err);
+/* A run is made anew: what was used before does not count. */
+drl_status drl_store_forget_sessions(drl_store *s, int64_t run, drl_err *err);
 
 #endif

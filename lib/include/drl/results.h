@@ -70,8 +70,8 @@ drl_status drl_store_rows(drl_store *store, const char *experiment, const char *
 drl_status drl_store_run_rows(drl_store *store, int64_t run_id,
                               drl_status (*row)(void *arg, const drl_row *row, drl_err *err), void *arg, drl_err *err);
 
-/* *json = one object that says everything about a run: what determined it, and where and when it ran. free() it.
- * ERR_NOT_FOUND for an unknown id. */
+/* *json = one object that says everything about a run: what determined it, where and when it ran, its sessions. free()
+ * it. ERR_NOT_FOUND for an unknown id. */
 drl_status drl_store_describe(drl_store *store, int64_t run_id, char **json, drl_err *err);
 
 /* Writes STEM-rows.csv, the rows of the runs given (run, method, seed, metric, t, value, detail, config_hash; t empty
@@ -150,8 +150,8 @@ void drl_put_column(FILE *f, const char *text);
 drl_status drl_curves_write(const char *path, const drl_curve *curves, size_t n, drl_err *err);
 
 /* ---- Provenance -------------------------------------------------------------------------------------------------- */
-/* One JSON object: CPU model, BLAS kernels, compiler, library versions, git revision at configure time, program
- * version, precision. Collected once; static text. */
+/* One JSON object: CPU model, BLAS kernels, compiler, library versions, git revision and whether files differed from it
+ * (git_dirty) at configure time, program version, precision. Collected once; static text. */
 const char *drl_provenance(void);
 
 #endif
