@@ -7,10 +7,12 @@
 #include "drl/cli.h"
 #include "drl_data.h"
 #include "drl_model.h"
+#include "drl_runs.h"
 
 int main(int argc, char **argv) {
     static const char usage[] =
         "usage: drl data COMMAND ...   datasets: list, fetch, check, look at and export them\n"
+        "       drl runs COMMAND ...   the run store: list, show, compare, delete, export and merge runs\n"
         "       drl sample ...         images drawn from a trained model\n"
         "       drl likelihood ...     bits per dimension of test images under a trained model\n"
         "       drl encode ...         codes of images by a trained model, as NumPy arrays\n"
@@ -19,6 +21,7 @@ int main(int argc, char **argv) {
     drl_err err;
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, "data") == 0) return data_main(argc - 1, argv + 1);
+    if (strcmp(first, "runs") == 0) return runs_main(argc - 1, argv + 1);
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
@@ -37,6 +40,7 @@ int main(int argc, char **argv) {
     if (argc > 1)
         drl_fail(&err, DRL_ERR_CONFIG, "unknown argument '%.80s'", first);
     else
-        drl_fail(&err, DRL_ERR_CONFIG, "what to do is missing: drl data ..., sample ..., likelihood ... or encode ...");
+        drl_fail(&err, DRL_ERR_CONFIG,
+                 "what to do is missing: drl data ..., runs ..., sample ..., likelihood ... or encode ...");
     return drl_cli_report(&cli, &err);
 }
