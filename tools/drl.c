@@ -8,6 +8,7 @@
 #include "drl_data.h"
 #include "drl_model.h"
 #include "drl_runs.h"
+#include "report/report.h"
 
 int main(int argc, char **argv) {
     static const char usage[] =
@@ -16,11 +17,13 @@ int main(int argc, char **argv) {
         "       drl sample ...         images drawn from a trained model\n"
         "       drl likelihood ...     bits per dimension of test images under a trained model\n"
         "       drl encode ...         codes of images by a trained model, as NumPy arrays\n"
+        "       drl report ...         what experiments found, as one page: report.md, report.html\n"
         "       drl --help | --version\n\n`drl data --help`, `drl sample --help` ... say more.\n";
     drl_cli cli = {.program = "drl"};
     drl_err err;
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, "data") == 0) return data_main(argc - 1, argv + 1);
+    if (strcmp(first, "report") == 0) return report_main(argc - 1, argv + 1);
     if (strcmp(first, "runs") == 0) return runs_main(argc - 1, argv + 1);
     static const struct {
         const char *name;
@@ -41,6 +44,6 @@ int main(int argc, char **argv) {
         drl_fail(&err, DRL_ERR_CONFIG, "unknown argument '%.80s'", first);
     else
         drl_fail(&err, DRL_ERR_CONFIG,
-                 "what to do is missing: drl data ..., runs ..., sample ..., likelihood ... or encode ...");
+                 "what to do is missing: drl data ..., runs ..., report ..., sample ..., likelihood ... or encode ...");
     return drl_cli_report(&cli, &err);
 }
