@@ -127,13 +127,14 @@ drl_status report_read(report_pool *pool, char **text, const char *path, drl_err
 /* One field of the text at *at, unquoted in place and ended; *end is what stood behind it: ',', '\n' or 0. */
 static drl_status next_field(char **at, char **field, char *end, size_t *line, drl_err *err) {
     char *from = *at, *to = *at;
+    const size_t begun = *line;
     *field = to;
     if (*from == '"') {
         for (from++; *from && !(from[0] == '"' && from[1] != '"'); *to++ = *from++) {
             if (*from == '"') from++;
             if (*from == '\n') ++*line;
         }
-        if (!*from) return drl_fail(err, DRL_ERR_FORMAT, "line %zu: a quote does not end", *line);
+        if (!*from) return drl_fail(err, DRL_ERR_FORMAT, "line %zu: a quote does not end", begun);
         from++;
     } else {
         while (*from && *from != ',' && *from != '\n' && !(from[0] == '\r' && from[1] == '\n')) *to++ = *from++;
