@@ -172,7 +172,10 @@ static void put_what_was_run(FILE *f, const report *r) {
         put_element(f, "td", b->dataset);
         put_element(f, "td", b->scale);
         fprintf(f, "<td class=\"n\">%zu</td><td class=\"n\">%zu</td>", b->runs.seeds.n, b->runs.n);
-        fprintf(f, "<td class=\"n\">%.1f min</td>", b->runs.seconds / 60);
+        if (b->runs.seconds > 0)
+            fprintf(f, "<td class=\"n\">%.1f min</td>", b->runs.seconds / 60);
+        else
+            fputs("<td class=\"n\">–</td>", f);
         put_element(f, "td", day(buf, b->runs.first));
         put_element(f, "td", day(buf, b->runs.last));
         fputs("</tr>\n", f);

@@ -98,7 +98,8 @@ static void put_what_was_run(FILE *f, const report *r) {
         snprintf(name, sizeof name, "%s%s%s", b->experiment, b->variant[0] ? ", " : "", b->variant);
         snprintf(seeds, sizeof seeds, "%zu", b->runs.seeds.n);
         snprintf(runs, sizeof runs, "%zu", b->runs.n);
-        snprintf(minutes, sizeof minutes, "%.1f min", b->runs.seconds / 60);
+        snprintf(minutes, sizeof minutes, "–");
+        if (b->runs.seconds > 0) snprintf(minutes, sizeof minutes, "%.1f min", b->runs.seconds / 60);
         snprintf(first, sizeof first, "%.10s", b->runs.first ? b->runs.first : "–");
         snprintf(last, sizeof last, "%.10s", b->runs.last ? b->runs.last : "–");
         const char *const cells[] = {name, b->dataset, b->scale, seeds, runs, minutes, first, last};
