@@ -12,11 +12,19 @@
 
 /* ---- list, show -------------------------------------------------------------------------------------------------- */
 
+/* What nothing is known of is a dash. */
+static const char *known(char buf[32], double value, int digits) {
+    snprintf(buf, 32, "%.*f", digits, value);
+    return value > 0 ? buf : "-";
+}
+
 static drl_status print_line(void *arg, const drl_run_state *r, drl_err *err) {
+    char wall[32], cpu[32], peak[32];
     (void)arg, (void)err;
-    printf("%5lld  %-12s %-18s %-14s %-20s %-6s %4llu %5lld %10.1f %10.1f %7.0f  %-20s  %.12s\n", (long long)r->id,
-           r->status, r->experiment, r->method, r->dataset, r->scale, (unsigned long long)r->seed, (long long)r->rows,
-           r->wall_seconds, r->cpu_seconds, (double)r->peak_bytes / 1048576, r->started, r->config_hash);
+    printf("%5lld  %-12s %-18s %-14s %-20s %-6s %4llu %5lld %10s %10s %7s  %-20s  %.12s\n", (long long)r->id, r->status,
+           r->experiment, r->method, r->dataset, r->scale, (unsigned long long)r->seed, (long long)r->rows,
+           known(wall, r->wall_seconds, 1), known(cpu, r->cpu_seconds, 1),
+           known(peak, (double)r->peak_bytes / 1048576, 0), r->started, r->config_hash);
     return DRL_OK;
 }
 
@@ -28,13 +36,15 @@ drl_status runs_list(drl_store *store, const runs_args *a, drl_err *err) {
 }
 
 static drl_status print_state(void *arg, const drl_run_state *r, drl_err *err) {
+    char wall[32], cpu[32], peak[32];
     (void)arg, (void)err;
     printf("run         %lld\nstatus      %s%s%s\n", (long long)r->id, r->status, r->message[0] ? ": " : "",
            r->message);
     printf("experiment  %s\nmethod      %s\ndataset     %s\nscale       %s\nseed        %llu\nconfig      %s\n",
            r->experiment, r->method, r->dataset, r->scale, (unsigned long long)r->seed, r->config_hash);
-    printf("started     %s\nended       %s\nwall        %.3f s\nCPU         %.3f s\npeak        %.1f MiB\n", r->started,
-           r->ended, r->wall_seconds, r->cpu_seconds, (double)r->peak_bytes / 1048576);
+    printf("started     %s\nended       %s\nwall        %s s\nCPU         %s s\npeak        %s MiB\n", r->started,
+           r->ended[0] ? r->ended : "-", known(wall, r->wall_seconds, 3), known(cpu, r->cpu_seconds, 3),
+           known(peak, (double)r->peak_bytes / 1048576, 1));
     printf("threads     %lld\nsessions    %lld\n", (long long)r->threads, (long long)r->sessions);
     return DRL_OK;
 }
