@@ -128,8 +128,8 @@ drl_status drl_table_write(const drl_table *table, const char *stem, drl_err *er
 
 /* ---- Figures: gnuplot ---------------------------------------------------------------------------------------------
  * Runs plots/SCRIPT.gp (found in $DRL_PLOTS_DIR, else as of drl_share_path) on a data file; the script gets the string
- * variables plots (its directory), data, title, out (a stem) and writes out.svg, out.png and out.pdf, which are renamed into
- * place after gnuplot succeeded. A missing gnuplot, or its first error line, is the message. */
+ * variables plots (its directory), data, title, out (a stem) and writes out.svg, out.png and out.pdf, which are renamed
+ * into place after gnuplot succeeded. A missing gnuplot, or its first error line, is the message. */
 drl_status drl_figure(const char *script, const char *data_file, const char *title, const char *out_stem, drl_err *err);
 
 /* A curve of a figure, or a horizontal line in it (one value, t unused). Curves of one label share a colour in all
