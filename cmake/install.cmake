@@ -11,6 +11,7 @@ configure_package_config_file(cmake/drlConfig.cmake.in "${CMAKE_BINARY_DIR}/drlC
 write_basic_package_version_file("${CMAKE_BINARY_DIR}/drlConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${CMAKE_BINARY_DIR}/drlConfig.cmake" "${CMAKE_BINARY_DIR}/drlConfigVersion.cmake"
   DESTINATION "${package_dir}")
+file(RELATIVE_PATH DRL_PC_UP "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/") # wherever it is installed
 configure_file(cmake/drl.pc.in "${CMAKE_BINARY_DIR}/drl.pc" @ONLY)
 install(FILES "${CMAKE_BINARY_DIR}/drl.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 

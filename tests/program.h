@@ -145,6 +145,18 @@ static char *text_of(const char *out, const char *ending) {
     return whole;
 }
 
+/* path (1024) = the directory OUT/models/METHOD-... of a model. */
+static void find_model(char *path, const char *out, const char *method) {
+    char command[1200];
+    snprintf(command, sizeof command, "echo %s/models/%s-*", out, method);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(path, 1024, f));
+    pclose(f);
+    path[strcspn(path, "\n")] = '\0';
+    if (access(path, F_OK) != 0) fail_msg("%s: not there", path);
+}
+
 /* The parts, NULL at their end, are in the text in this order. */
 static void holds_in_order(const char *text, const char *const *parts) {
     for (; *parts; parts++) {

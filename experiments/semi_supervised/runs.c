@@ -47,6 +47,9 @@ drl_status semi_check(const drl_arm *arm, drl_err *err) {
     if (arm->method->labels)
         return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: %s has seen the labels of nearly all training images",
                         arm->method->name);
+    const semi_own *own = &semi_settings(&arm->settings)->own;
+    if (own->semi_labels.n == 0 && !own->semi_label_files[0])
+        return drl_fail(err, DRL_ERR_CONFIG, "semi.labels: want at least one number of labels");
     if (!semi_is_none(arm) && !drl_method_trainer(arm->method)->build)
         return drl_fail(err, DRL_ERR_CONFIG, "eval.methods: %s trains no encoder that LaplaceNet could start from",
                         arm->method->name);
@@ -83,7 +86,7 @@ static drl_status need_model(job *j, drl_err *err) {
     drl_train_run run = {.label = label,
                          .provenance = drl_provenance(),
                          .checkpoint_seconds = s->arm->settings.eval.run_checkpoint_seconds,
-                         .resume = true};
+                         .resume = s->resume || s->seed != seed}; /* a shared model is begun anew once */
     return drl_model_obtain(&j->model, &s->arm->settings.model, s->data, seed, s->team, s->out, &run, err);
 }
 

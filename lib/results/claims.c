@@ -71,21 +71,12 @@ drl_status drl_store_claim(drl_store *s, const drl_claim *c, drl_err *err) {
     return st;
 }
 
-static void put_quoted(FILE *f, const char *text) {
-    fputc('"', f);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', f);
-        fputc(*text, f);
-    }
-    fputc('"', f);
-}
-
 static void put_claim(FILE *f, sqlite3_stmt *q) {
     for (int c = 0; c < 13; c++) {
         char number[32] = "";
         if (c) fputc(',', f);
         if (c < 5 || c > 9) {
-            put_quoted(f, (const char *)sqlite3_column_text(q, c));
+            drl_store_quote(f, (const char *)sqlite3_column_text(q, c));
             continue;
         }
         if (sqlite3_column_type(q, c) != SQLITE_NULL) drl_format_number(number, sqlite3_column_double(q, c));

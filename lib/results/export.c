@@ -8,7 +8,16 @@
 
 #include "drl/config.h"
 #include "drl/file.h"
-#include "drl/results.h"
+#include "results/store.h"
+
+void drl_store_quote(FILE *f, const char *text) {
+    fputc('"', f);
+    for (; *text; text++) {
+        if (*text == '"') fputc('"', f);
+        fputc(*text, f);
+    }
+    fputc('"', f);
+}
 
 typedef struct exporter {
     drl_store *store;
@@ -22,10 +31,10 @@ static drl_status add_row(void *arg, const drl_row *r, drl_err *err) {
     char t[32] = "", value[32];
     if (!isnan(r->t)) drl_format_number(t, r->t);
     drl_format_number(value, r->value);
-    fprintf(e->csv, "%lld,%s,%llu,%s,%s,%s,\"", (long long)r->run_id, r->method, (unsigned long long)r->seed, r->metric,
+    fprintf(e->csv, "%lld,%s,%llu,%s,%s,%s,", (long long)r->run_id, r->method, (unsigned long long)r->seed, r->metric,
             t, value);
-    for (const char *c = r->detail; *c; c++) fputs(*c == '"' ? "\"\"" : (char[]){*c, '\0'}, e->csv);
-    fprintf(e->csv, "\",%s\n", r->config_hash);
+    drl_store_quote(e->csv, r->detail);
+    fprintf(e->csv, ",%s\n", r->config_hash);
     return DRL_OK;
 }
 

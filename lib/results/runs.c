@@ -7,103 +7,27 @@
 #include "drl/runs.h"
 #include "results/store.h"
 
-/* One row for each run, with its status. */
+/* One row for each run, with its last session and its status. */
 #define STATES                                                                                                         \
-    "WITH states AS (SELECT runs.*, coalesce((SELECT 'running' FROM sessions WHERE run_id = runs.id"                   \
-    " AND status = 'running' AND drl_alive(boot, pid, pid_start) LIMIT 1),"                                            \
-    " (SELECT CASE status WHEN 'running' THEN 'interrupted' ELSE status END FROM sessions WHERE run_id = runs.id"      \
-    " ORDER BY started DESC, id DESC LIMIT 1), 'unknown') AS status FROM runs) "
+    "WITH known AS (SELECT runs.*, (SELECT id FROM sessions WHERE run_id = runs.id ORDER BY started DESC, id DESC"     \
+    "  LIMIT 1) AS last FROM runs),"                                                                                   \
+    " states AS (SELECT known.*, coalesce((SELECT 'running' FROM sessions WHERE run_id = known.id"                     \
+    "  AND status = 'running' AND drl_alive(boot, pid, pid_start) LIMIT 1),"                                           \
+    "  (SELECT CASE status WHEN 'running' THEN 'interrupted' ELSE status END FROM sessions WHERE id = last),"          \
+    "  'unknown') AS status FROM known) "
+/* In the order of each_run. */
+#define COLUMNS                                                                                                        \
+    "SELECT states.id, seed, experiment, method, dataset, scale, config_hash, states.status, ifnull(l.message, ''),"   \
+    " created, CASE states.status WHEN 'running' THEN '' ELSE ifnull(l.ended, '') END,"                                \
+    " (SELECT sum(wall_seconds) FROM sessions WHERE run_id = states.id),"                                              \
+    " (SELECT sum(cpu_seconds) FROM sessions WHERE run_id = states.id),"                                               \
+    " (SELECT max(peak_bytes) FROM sessions WHERE run_id = states.id), l.threads,"                                     \
+    " (SELECT count(*) FROM metrics WHERE run_id = states.id),"                                                        \
+    " (SELECT count(*) FROM sessions WHERE run_id = states.id)"                                                        \
+    " FROM states LEFT JOIN sessions AS l ON l.id = last WHERE"
 #define PASSES                                                                                                         \
     " (?1 IS NULL OR experiment = ?1) AND (?2 IS NULL OR method = ?2) AND (?3 IS NULL OR dataset = ?3)"                \
     " AND (?4 IS NULL OR states.status = ?4)"
-#define LAST(column)                                                                                                   \
-    " (SELECT " column " FROM sessions WHERE run_id = states.id ORDER BY started DESC, id DESC LIMIT 1)"
-#define COLUMNS                                                                                                        \
-    "SELECT id, seed, experiment, method, dataset, scale, config_hash, status, ifnull(" LAST(                          \
-        "message") ", ''), created, CASE status WHEN 'running' THEN '' ELSE ifnull(" LAST("ended") ", '') END,"        \
-                                                                                                   " (SELECT "         \
-                                                                                                   "sum(wall_seconds)" \
-                                                                                                   " FROM sessions "   \
-                                                                                                   "WHERE run_id = "   \
-                                                                                                   "states.id),"       \
-                                                                                                   " (SELECT "         \
-                                                                                                   "sum(cpu_seconds) " \
-                                                                                                   "FROM sessions "    \
-                                                                                                   "WHERE run_id = "   \
-                                                                                                   "states.id),"       \
-                                                                                                   " (SELECT "         \
-                                                                                                   "max(peak_bytes) "  \
-                                                                                                   "FROM sessions "    \
-                                                                                                   "WHERE run_id = "   \
-                                                                                                   "states.id)," LAST( \
-                                                                                                       "threads") ","  \
-                                                                                                                  " (" \
-                                                                                                                  "SE" \
-                                                                                                                  "LE" \
-                                                                                                                  "CT" \
-                                                                                                                  " c" \
-                                                                                                                  "ou" \
-                                                                                                                  "nt" \
-                                                                                                                  "(*" \
-                                                                                                                  ") " \
-                                                                                                                  "FR" \
-                                                                                                                  "OM" \
-                                                                                                                  " m" \
-                                                                                                                  "et" \
-                                                                                                                  "ri" \
-                                                                                                                  "cs" \
-                                                                                                                  " W" \
-                                                                                                                  "HE" \
-                                                                                                                  "RE" \
-                                                                                                                  " r" \
-                                                                                                                  "un" \
-                                                                                                                  "_i" \
-                                                                                                                  "d " \
-                                                                                                                  "= " \
-                                                                                                                  "st" \
-                                                                                                                  "at" \
-                                                                                                                  "es" \
-                                                                                                                  ".i" \
-                                                                                                                  "d)" \
-                                                                                                                  ","  \
-                                                                                                                  " (" \
-                                                                                                                  "SE" \
-                                                                                                                  "LE" \
-                                                                                                                  "CT" \
-                                                                                                                  " c" \
-                                                                                                                  "ou" \
-                                                                                                                  "nt" \
-                                                                                                                  "(*" \
-                                                                                                                  ") " \
-                                                                                                                  "FR" \
-                                                                                                                  "OM" \
-                                                                                                                  " s" \
-                                                                                                                  "es" \
-                                                                                                                  "si" \
-                                                                                                                  "on" \
-                                                                                                                  "s " \
-                                                                                                                  "WH" \
-                                                                                                                  "ER" \
-                                                                                                                  "E " \
-                                                                                                                  "ru" \
-                                                                                                                  "n_" \
-                                                                                                                  "id" \
-                                                                                                                  " =" \
-                                                                                                                  " s" \
-                                                                                                                  "ta" \
-                                                                                                                  "te" \
-                                                                                                                  "s." \
-                                                                                                                  "id" \
-                                                                                                                  ") " \
-                                                                                                                  "FR" \
-                                                                                                                  "OM" \
-                                                                                                                  " s" \
-                                                                                                                  "ta" \
-                                                                                                                  "te" \
-                                                                                                                  "s " \
-                                                                                                                  "WH" \
-                                                                                                                  "ER" \
-                                                                                                                  "E"
 
 static const char what[] = "cannot read the runs";
 
@@ -157,7 +81,7 @@ drl_status drl_store_runs(drl_store *s, const drl_run_filter *filter,
                           drl_err *err) {
     sqlite3_stmt *q;
     size_t n;
-    drl_status st = drl_store_prepare(s, &q, STATES COLUMNS PASSES " ORDER BY id", what, err);
+    drl_status st = drl_store_prepare(s, &q, STATES COLUMNS PASSES " ORDER BY states.id", what, err);
     if (st != DRL_OK) return st;
     bind_filter(q, filter);
     return each_run(s, q, &n, run, arg, err);
@@ -168,7 +92,7 @@ drl_status drl_store_run_state(drl_store *s, int64_t id,
                                drl_err *err) {
     sqlite3_stmt *q;
     size_t n;
-    drl_status st = drl_store_prepare(s, &q, STATES COLUMNS " id = ?1", what, err);
+    drl_status st = drl_store_prepare(s, &q, STATES COLUMNS " states.id = ?1", what, err);
     if (st != DRL_OK) return st;
     sqlite3_bind_int64(q, 1, id);
     st = each_run(s, q, &n, run, arg, err);
@@ -218,15 +142,6 @@ drl_status drl_store_delete(drl_store *s, const int64_t *runs, size_t n, drl_err
 
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
-static void put_quoted(FILE *f, const char *t) {
-    fputc('"', f);
-    for (; *t; t++) {
-        if (*t == '"') fputc('"', f);
-        fputc(*t, f);
-    }
-    fputc('"', f);
-}
-
 drl_status drl_store_write_csv(drl_store *s, const drl_run_filter *filter, FILE *f, drl_err *err) {
     static const char sql[] =
         STATES "SELECT states.id, experiment, method, dataset, scale, seed, states.status, name, t, value, detail,"
@@ -251,7 +166,7 @@ drl_status drl_store_write_csv(drl_store *s, const drl_run_filter *filter, FILE 
                 if (sqlite3_column_type(q, c) != SQLITE_NULL) drl_format_number(digits, sqlite3_column_double(q, c));
                 fputs(digits, f);
             } else {
-                put_quoted(f, text(q, c));
+                drl_store_quote(f, text(q, c));
             }
         }
         fputc('\n', f);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drl/log.h"
 #include "drl/runs.h"
 #include "results/store.h"
 
@@ -59,12 +60,6 @@ drl_status drl_store_add_functions(drl_store *s, drl_err *err) {
 }
 
 /* ---- What it uses ------------------------------------------------------------------------------------------------ */
-
-static double wall_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* CPU seconds of all threads so far, and the most memory that was resident at once. */
 static double cpu_now(int64_t *peak_bytes) {
@@ -140,7 +135,7 @@ drl_status drl_store_begin(drl_store *s, int64_t run, size_t threads, drl_err *e
     s->session_run = run;
     s->session_changes = 0;
     s->session_was_done = done;
-    s->wall = wall_now();
+    s->wall = drl_now();
     s->cpu = cpu_now(&peak);
     return DRL_OK;
 }
@@ -158,7 +153,7 @@ static drl_status record(drl_store *s, const char *status, const char *message, 
     int64_t peak;
     double cpu = cpu_now(&peak) - s->cpu;
     sqlite3_bind_int64(q, 1, s->session);
-    sqlite3_bind_double(q, 2, wall_now() - s->wall);
+    sqlite3_bind_double(q, 2, drl_now() - s->wall);
     sqlite3_bind_double(q, 3, cpu);
     sqlite3_bind_int64(q, 4, peak);
     if (status) drl_store_bind(q, 5, status);

@@ -24,6 +24,8 @@ drl_status drl_store_fail(drl_store *s, const char *what, drl_err *err);
 drl_status drl_store_prepare(drl_store *s, sqlite3_stmt **q, const char *sql, const char *what, drl_err *err);
 /* Parameter `at` = a copy of the text. */
 void drl_store_bind(sqlite3_stmt *q, int at, const char *text);
+/* Writes a text as a field of a CSV file: in quotes, its own doubled. */
+void drl_store_quote(FILE *f, const char *text);
 /* Statements without parameters, and without rows. */
 drl_status drl_store_exec(drl_store *s, const char *sql, const char *what, drl_err *err);
 /* Commits the transaction where st is DRL_OK, else takes it back; st, or why it could not be committed. */

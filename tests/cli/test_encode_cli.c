@@ -8,17 +8,6 @@
 static outcome o;
 static char drl[1024], ae[1024]; /* directories of models */
 
-static void find_model(char *path, const char *out, const char *method) {
-    char command[1200];
-    snprintf(command, sizeof command, "echo %s/models/%s-*", out, method);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    assert_non_null(fgets(path, 1024, f));
-    pclose(f);
-    path[strcspn(path, "\n")] = '\0';
-    if (access(path, F_OK) != 0) fail_msg("%s: not there", path);
-}
-
 static int train(void **state) {
     if (program_setup(state) != 0) return -1;
     const char *out = in_dir("runs");

@@ -9,18 +9,6 @@ enum { SIDE = 16, SCALE = 8, GAP = 2, STEP = SIDE * SCALE + GAP, CELL = SIDE * S
 static outcome o;
 static char drl[1024], vdrl[1024], dsm[1024], ae[1024]; /* directories of the models */
 
-/* The model's directory whose name begins so. */
-static void find_model(char *path, const char *out, const char *method) {
-    char command[1200];
-    snprintf(command, sizeof command, "echo %s/models/%s-*", out, method);
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    assert_non_null(fgets(path, 1024, f));
-    pclose(f);
-    path[strcspn(path, "\n")] = '\0';
-    if (access(path, F_OK) != 0) fail_msg("%s: not there", path);
-}
-
 /* Of ddae the model is one of dsm. */
 static int train(void **state) {
     if (program_setup(state) != 0) return -1;

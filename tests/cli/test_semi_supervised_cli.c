@@ -107,6 +107,7 @@ static void refusals(void **state) {
         {"--methods=supervised", "has seen the labels", 2},
         {"--methods=pixels", "trains no encoder", 2},
         {"--set=semi.labels=13", "want as many of each of the 6 classes", 2},
+        {"--set=semi.labels=", "at least one number", 2},
         {"--set=semi.neighbours=120", "neighbours", 2},
         {"--set=semi.labelled=16", "leaves no room", 2},
         {"--set=semi.label_files=/nonexistent", "/nonexistent", 1},

@@ -3,15 +3,15 @@
  *
  * Two phases. In the first, the start, batches hold labelled images alone. In the second every epoch begins with
  * pseudo-labels: the codes of all training images make a graph, along which the labels are propagated
- * (drl/propagation.h); its batches hold labelled and pseudo-labelled images. Where `steps` is 0 the first phase is all:
- * the plain supervised run.
+ * (drl/propagation.h); its batches hold labelled and pseudo-labelled images. The plain supervised run is the first
+ * phase alone (drl_laplacenet_start.supervised_steps).
  *
  * A step: every image of the batch under `views` augmentations (drl/augment.h; flip, crop by 4 pixels, and so many
- * operations of RandAugment as its part of the batch asks for), each view a batch of its own for batch normalisation;
- * mixup within the batch, x = lambda x_i + (1 - lambda) x_p(i), one lambda ~ Beta(1, 1) and one permutation p a step;
- *   loss = mean over views and images of  lambda CE(y_i) + (1 - lambda) CE(y_p(i)),
- * SGD with Nesterov momentum 0.9. The rate is `rate` in the start and falls along half a cosine, rate (1 + cos(pi k/K))
- * / 2, over the K steps of the second phase; without a second phase, over the first.
+ * operations of RandAugment, of strength 9, as its part of the batch asks for), each view a batch of its own for batch
+ * normalisation; mixup within the batch, x = lambda x_i + (1 - lambda) x_p(i), one lambda ~ Beta(1, 1) and one
+ * permutation p a step; loss = mean over views and images of  lambda CE(y_i) + (1 - lambda) CE(y_p(i)), SGD with
+ * Nesterov momentum 0.9. The rate is `rate` in the start and falls along half a cosine, rate (1 + cos(pi k/K)) / 2,
+ * over the K steps of the second phase; without a second phase, over the first.
  *
  * The encoder is that of the suite. Its time is either a trained scalar, sigmoid(tau), tau = 0 at first, or fixed. (One
  * time for all images adds a constant to each channel in front of a batch norm, which takes it away again: in training
