@@ -21,11 +21,11 @@ static const char fixture_rows[] = "run,method,seed,metric,t,value,detail,config
                                    "1,drl,1,train_seconds,,60.5,\"\",x\n1,drl,1,knn_accuracy,0,1000,\"\",x\n"
                                    "2,drl,2,train_seconds,,39.5,\"\",x\n";
 static const char fixture_claims[] =
-    "id,dataset,scale,probe,statement,effect,half95,seeds,verdict,rule,runs\n"
-    "C1,folder:tiny.zip,desk,MLP,open & <b>,-1.25,0,1,inconclusive (fewer than 3 seeds),above 0,1\n"
-    "C2,folder:tiny.zip,desk,MLP,held,2.5,1.125,3,reproduced,above 0,1\n"
-    "C3,other,desk,MLP,did not,-2.5,1,3,not reproduced,above 0,1\n"
-    "C4,other,smoke,MLP,smoke,1,0,1,none at this scale,above 0,1\n";
+    "id,dataset,scale,probe,statement,source,effect,half95,seeds,verdict,rule,runs\n"
+    "C1,folder:tiny.zip,desk,MLP,open & <b>,paper,-1.25,0,1,inconclusive (fewer than 3 seeds),above 0,1\n"
+    "C2,folder:tiny.zip,desk,MLP,held,own,2.5,1.125,3,reproduced,above 0,1\n"
+    "C3,other,desk,MLP,did not,paper,-2.5,1,3,not reproduced,above 0,1\n"
+    "C4,other,smoke,MLP,smoke,paper,1,0,1,none at this scale,above 0,1\n";
 /* As gnuplot writes it, with what a figure should not have. */
 static const char fixture_svg[] =
     "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<!DOCTYPE svg PUBLIC \"-//W3C\" \"http://www.w3.org/x.dtd\">\n"

@@ -71,50 +71,6 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     return st;
 }
 
-/* ---- Claims ------------------------------------------------------------------------------------------------------ */
-
-/* The first arm of a method whose t is drawn from such a density, or -1. */
-static int trained_with(const drl_evaluation *e, const drl_method *method, drl_t_density_kind kind) {
-    for (size_t i = 0; i < e->n_arms; i++)
-        if (e->arms[i].method == method && e->arms[i].settings.model.diffusion_t_density == (int)kind) return (int)i;
-    return -1;
-}
-
-/* That a metric, in per cent, is larger in one arm than in the other. */
-static void judge(drl_eval_claims *c, const char *name, const char *statement, const char *metric, int more, int less) {
-    char id[96], text[320];
-    if (more < 0 || less < 0) return;
-    size_t arms[] = {(size_t)more, (size_t)less};
-    const drl_method *method = c->e->arms[more].method;
-    snprintf(id, sizeof id, "R3.%s.%s", method->name, name);
-    snprintf(text, sizeof text, "%s: %s", method->title, statement);
-    drl_eval_claims_add(c, id, text, drl_eval_scaled(drl_eval_metric_difference(c->e, arms[0], arms[1], metric), 100),
-                        arms, 2);
-}
-
-static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
-    drl_eval_claims c;
-    drl_eval_claims_begin(&c, e, "R3", err);
-    c.measure = "k-NN of codes, errors of samples";
-    for (size_t i = 0; i < e->n_arms; i++) {
-        const drl_method *m = e->arms[i].method;
-        if (i > 0 && e->arms[i - 1].method == m) continue;
-        int uniform = trained_with(e, m, DRL_T_UNIFORM), high = trained_with(e, m, DRL_T_HIGH),
-            low = trained_with(e, m, DRL_T_LOW);
-        judge(&c, "separate.uniform", "codes of high noise separate the classes better than those of uniform t (paper)",
-              DETAIL_KNN, high, uniform);
-        judge(&c, "separate.low", "codes of high noise separate the classes better than those of low noise (paper)",
-              DETAIL_KNN, high, low);
-        judge(&c, "fine", "codes of low noise hold more of the high frequencies than those of high noise (paper)",
-              DETAIL_HIGH, high, low);
-        judge(&c, "coarse", "codes of high noise hold more of the low frequencies than those of low noise (own)",
-              DETAIL_LOW, low, high);
-    }
-    return drl_eval_claims_end(
-        &c, "k-NN accuracy of the first codes minus that of the second (separate); relative error of samples, in %, of "
-            "the second minus that of the first (fine, coarse).");
-}
-
 /* ---- The figure -------------------------------------------------------------------------------------------------- */
 
 /* The data file (plots/detail_control.gp says what is in it) and the file of the grids' pixels. */
@@ -171,7 +127,7 @@ static drl_status write_data(const drl_evaluation *e, const char *stem, const ch
 static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
-    if (st == DRL_OK) st = make_claims(e, err);
+    if (st == DRL_OK) st = drl_eval_claims(e, err);
     char title[80];
     snprintf(title, sizeof title, "Control of the level of detail (seed 1 of %zu)", e->settings->eval.eval_seeds);
     return st == DRL_OK ? drl_eval_figure(e, "detail_control", title, write_data, err) : st;
@@ -182,6 +138,7 @@ int main(int argc, char **argv) {
         .name = "detail_control",
         .summary = "What codes hold that are learned at high, low and all noise levels (R3).",
         .config_dir = "experiments/detail_control",
+        .claims = true,
         .check = check,
         .measure = detail_measure,
         .report = report};

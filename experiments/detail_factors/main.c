@@ -105,6 +105,23 @@ static drl_status check_data(const drl_dataset *data, drl_err *err) {
                     data->name);
 }
 
+/* Whether the rows of all factors are there, at all times. */
+static drl_status measured(bool *all, const drl_subject *s, drl_err *err) {
+    const drl_list *times = &s->arm->settings.eval.eval_times;
+    bool trajectory = drl_method_has_times(s->arm->method, &s->arm->settings.model);
+    drl_status st = DRL_OK;
+    *all = true;
+    for (size_t i = 0; i < (trajectory ? times->n : 1) && *all; i++)
+        for (size_t f = 0; f < s->data->factors && *all && st == DRL_OK; f++) {
+            char metric[METRIC];
+            bool missing;
+            metric_of(metric, s->data->factor_names[f]);
+            st = drl_eval_missing(&missing, s, metric, trajectory ? times->v[i] : NAN, err);
+            *all = st == DRL_OK && !missing;
+        }
+    return st;
+}
+
 static drl_status measure(const drl_subject *s, drl_err *err) {
     const drl_list *times = &s->arm->settings.eval.eval_times;
     drl_log("%s: probing the factors", s->label);
@@ -203,55 +220,6 @@ static drl_status make_table(const drl_evaluation *e, bool along_t, drl_err *err
     return st;
 }
 
-/* ---- Claims ------------------------------------------------------------------------------------------------------ */
-
-/* The factor is known better by the codes of one arm than by those of the other. */
-static void judge(drl_eval_claims *c, const char *factor, const char *statement, int better, int worse) {
-    char metric[METRIC], id[96], text[320];
-    bool known = false;
-    for (size_t f = 0; f < c->e->data->factors; f++) known = known || strcmp(c->e->data->factor_names[f], factor) == 0;
-    if (better < 0 || worse < 0 || !known) return;
-    size_t arms[] = {(size_t)better, (size_t)worse};
-    const drl_method *method = c->e->arms[better].method;
-    metric_of(metric, factor);
-    snprintf(id, sizeof id, "R3.%s.%s", method->name, factor);
-    snprintf(text, sizeof text, "%s: %s (own)", method->title, statement);
-    drl_eval_claims_add(c, id, text, drl_eval_scaled(drl_eval_metric_difference(c->e, arms[0], arms[1], metric), 100),
-                        arms, 2);
-}
-
-/* The static codes of a method that were trained at a level of detail, or -1. */
-static int trained_at(const drl_evaluation *e, const drl_method *method, double detail) {
-    drl_t_density want = drl_t_density_detail(detail);
-    for (size_t i = 0; i < e->n_arms; i++) {
-        const drl_model_cfg *m = &e->arms[i].settings.model;
-        size_t times;
-        if (e->arms[i].method == method && isnan(drl_eval_times(e, i, &times)[0]) &&
-            m->diffusion_t_density == (int)want.kind && m->diffusion_t_mean == want.mean &&
-            m->diffusion_t_std == want.std)
-            return (int)i;
-    }
-    return -1;
-}
-
-static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
-    drl_eval_claims c;
-    drl_eval_claims_begin(&c, e, "R3, factors", err);
-    c.measure = "linear probe of a factor";
-    for (size_t i = 0; i < e->n_arms; i++) {
-        const drl_method *m = e->arms[i].method;
-        if (!m->diffusion || (i > 0 && e->arms[i - 1].method == m)) continue;
-        int coarse = trained_at(e, m, 0.25), fine = trained_at(e, m, 0.75);
-        judge(&c, "texture", "codes of detail 0.75 (low noise) know the texture better than those of 0.25 (high noise)",
-              fine, coarse);
-        judge(&c, "x", "codes of detail 0.25 (high noise) know the place better than those of 0.75 (low noise)", coarse,
-              fine);
-        judge(&c, "shape", "codes of detail 0.25 (high noise) know the shape better than those of 0.75 (low noise)",
-              coarse, fine);
-    }
-    return drl_eval_claims_end(&c, "accuracy of the first codes minus that of the second.");
-}
-
 /* ---- The figure -------------------------------------------------------------------------------------------------- */
 
 static drl_status write_cells(const drl_evaluation *e, const char *stem, const char *data, drl_err *err) {
@@ -281,7 +249,7 @@ static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, true, err);
     if (st == DRL_OK) st = make_table(e, false, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
-    if (st == DRL_OK) st = make_claims(e, err);
+    if (st == DRL_OK) st = drl_eval_claims(e, err);
     char title[80];
     snprintf(title, sizeof title, "Factors known to codes (%%, %zu seed%s)", e->settings->eval.eval_seeds,
              e->settings->eval.eval_seeds == 1 ? "" : "s");
@@ -293,8 +261,10 @@ int main(int argc, char **argv) {
         .name = "detail_factors",
         .summary = "Which known factor of an image is in codes of which noise level (R3).",
         .config_dir = "experiments/detail_factors",
+        .claims = true,
         .check_data = check_data,
         .measure = measure,
+        .measured = measured,
         .report = report};
     drl_baselines_add();
     return drl_eval_main(&program, argc, argv);

@@ -66,36 +66,6 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     return st;
 }
 
-/* ---- Claims: the benefit persists -------------------------------------------------------------------------------- */
-
-/* The best t of an arm beats a method whose codes have no time. */
-static void judge(drl_eval_claims *c, size_t arm, const char *other) {
-    const drl_arm *a = &c->e->arms[arm];
-    int worse = drl_eval_find(c->e, other, "");
-    char id[128], statement[320];
-    bool published = a->settings.model.diffusion_sde != DRL_SDE_SUBVP;
-    if (worse < 0) return;
-    size_t arms[] = {arm, (size_t)worse};
-    snprintf(id, sizeof id, "R4.%s.%s.%s", a->method->name,
-             a->variant[0] ? a->variant : drl_sde_name((drl_sde_kind)a->settings.model.diffusion_sde), other);
-    snprintf(statement, sizeof statement, "the best t of %s beats %s (%s)", a->title, c->e->arms[worse].title,
-             strcmp(other, "ae") != 0 ? "own bound"
-             : published              ? "paper: the benefit persists"
-                                      : "own extension of the paper's claim");
-    drl_eval_claims_add(c, id, statement, drl_eval_difference(c->e, arms[0], arms[1], c->probe), arms, 2);
-}
-
-static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
-    drl_eval_claims c;
-    drl_eval_claims_begin(&c, e, "R4", err);
-    for (size_t i = 0; i < e->n_arms; i++) {
-        if (!e->arms[i].method->diffusion) continue;
-        judge(&c, i, "ae");
-        judge(&c, i, "untrained");
-    }
-    return drl_eval_claims_end(&c, "the first accuracy minus the second, each at the t that is best on validation.");
-}
-
 /* ---- The figure -------------------------------------------------------------------------------------------------- */
 
 /* Two panels for every method that varies, against t and against log10 m^2/s^2; the others are lines in all of them. */
@@ -142,7 +112,7 @@ static drl_status make_figure(const drl_evaluation *e, drl_err *err) {
 static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
-    if (st == DRL_OK) st = make_claims(e, err);
+    if (st == DRL_OK) st = drl_eval_claims(e, err);
     return st == DRL_OK ? make_figure(e, err) : st;
 }
 
@@ -151,6 +121,7 @@ int main(int argc, char **argv) {
         .name = "sde_ablation",
         .summary = "Accuracy of probes on frozen codes learned in different diffusion processes (R4).",
         .config_dir = "experiments/sde_ablation",
+        .claims = true,
         .report = report};
     drl_baselines_add();
     return drl_eval_main(&program, argc, argv);

@@ -130,33 +130,6 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     return st;
 }
 
-/* ---- Claims ------------------------------------------------------------------------------------------------------ */
-
-/* An arm beats LaplaceNet from random weights, split by split. */
-static void judge(drl_eval_claims *c, size_t arm, size_t none, size_t labels) {
-    char metric[SEMI_METRIC], id[128], text[320];
-    const drl_arm *a = &c->e->arms[arm];
-    size_t arms[] = {arm, none};
-    semi_metric(metric, semi_way[SEMI_LAPLACENET], labels);
-    snprintf(id, sizeof id, "R2.%s%s%s.%zu", a->method->name, a->variant[0] ? "." : "", a->variant, labels);
-    snprintf(text, sizeof text, "with %zu labels, pretraining by %s improves on none (%s)", labels, a->title,
-             a->method->diffusion ? "paper" : "own");
-    drl_eval_claims_add(c, id, text, drl_eval_scaled(drl_eval_metric_difference(c->e, arm, none, metric), 100), arms,
-                        2);
-}
-
-static drl_status make_claims(const drl_evaluation *e, drl_err *err) {
-    size_t counts[DRL_LIST_MAX], n = counts_of(e, counts);
-    int none = drl_eval_find(e, "untrained", NULL);
-    drl_eval_claims c;
-    drl_eval_claims_begin(&c, e, "R2", err);
-    c.measure = "test accuracy of LaplaceNet";
-    for (size_t i = 0; none >= 0 && i < e->n_arms; i++)
-        for (size_t k = 0; k < n; k++)
-            if (!semi_is_none(&e->arms[i])) judge(&c, i, (size_t)none, counts[k]);
-    return drl_eval_claims_end(&c, "with pretraining minus without, a seed being a split of the labels.");
-}
-
 /* ---- The figure -------------------------------------------------------------------------------------------------- */
 
 #define CURVES_MAX ((2 + DRL_LIST_MAX) * DRL_EVAL_ARMS)
@@ -223,7 +196,7 @@ static drl_status write_points(const drl_evaluation *e, const char *stem, const 
 static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
-    if (st == DRL_OK) st = make_claims(e, err);
+    if (st == DRL_OK) st = drl_eval_claims(e, err);
     if (st != DRL_OK) return st;
     return drl_eval_figure(e, "semi_supervised", "Semi-supervised classification", write_points, err);
 }
@@ -233,6 +206,7 @@ int main(int argc, char **argv) {
                                              .summary = "LaplaceNet with and without pretraining, by the number of "
                                                         "labels (R2).",
                                              .config_dir = "experiments/semi_supervised",
+                                             .claims = true,
                                              .check = semi_check,
                                              .options = semi_options,
                                              .counts = semi_counts,

@@ -1,12 +1,10 @@
 /* Configuration tables: defaults, .ini files, assignments, record and help (drl/config.h). */
-#define _POSIX_C_SOURCE 200809L
 #include "drl/config.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <ini.h>
 #include <string.h>
 
+#include "drl/ini.h"
 #include "drl/mem.h"
 
 #define OPTIONS_MAX 256
@@ -112,81 +110,32 @@ drl_status drl_config_set(void *cfg, const drl_option *options, size_t n, const 
 /* ---- .ini files -------------------------------------------------------------------------------------------------- */
 
 typedef struct reading {
-    FILE *file;
     const drl_option *options;
     size_t n;
-    char *cfg;            /* the copy that is filled         */
-    int line;             /* number of the line last read    */
-    int set[OPTIONS_MAX]; /* line that set the option, or 0  */
-    drl_status status;    /* the first error, at error_line  */
-    int error_line;
-    drl_err *err;
+    char *cfg;            /* the copy that is filled        */
+    int set[OPTIONS_MAX]; /* line that set the option, or 0 */
 } reading;
 
-/* Only the first error counts. */
-static int stop(reading *r, drl_status status) {
-    r->status = status;
-    r->error_line = r->line;
-    return 0;
-}
-
-/* inih's line reader: counts lines, and refuses those inih would cut in two or end early. */
-static char *next_line(char *buf, int size, void *arg) {
+static drl_status on_pair(void *arg, const char *section, const char *key, const char *value, int line, drl_err *err) {
     reading *r = arg;
-    if (r->status != DRL_OK) return NULL;
-    memset(buf, 'x', (size_t)size);
-    if (!fgets(buf, size, r->file)) return NULL;
-    r->line++;
-    size_t length = strlen(buf);
-    if (!memchr(buf, '\n', length) && !feof(r->file)) {
-        bool full = length + 1 == (size_t)size;
-        if (full)
-            stop(r, drl_fail(r->err, DRL_ERR_CONFIG, "longer than %d characters", size - 3));
-        else
-            stop(r, drl_fail(r->err, DRL_ERR_CONFIG, "not text: contains a zero byte"));
-        return NULL;
-    }
-    return buf;
-}
-
-static int on_pair(void *arg, const char *section, const char *key, const char *value) {
-    reading *r = arg;
-    if (r->status != DRL_OK) return 0;
     const drl_option *o = find(r->options, r->n, section, key);
-    if (!o) return stop(r, unknown_key(r->options, r->n, section[0] ? section : "(none)", key, r->err));
+    if (!o) return unknown_key(r->options, r->n, section[0] ? section : "(none)", key, err);
     int *set = &r->set[o - r->options];
-    if (*set) return stop(r, drl_fail(r->err, DRL_ERR_CONFIG, "%s.%s was set in line %d already", section, key, *set));
-    *set = r->line;
-    drl_status st = drl_option_parse(r->cfg, o, value, r->err);
-    if (st != DRL_OK) return stop(r, drl_err_context(r->err, st, "%s.%s", section, key));
-    return 1;
+    if (*set) return drl_fail(err, DRL_ERR_CONFIG, "%s.%s was set in line %d already", section, key, *set);
+    *set = line;
+    drl_status st = drl_option_parse(r->cfg, o, value, err);
+    return st == DRL_OK ? st : drl_err_context(err, st, "%s.%s", section, key);
 }
 
 drl_status drl_config_read(void *cfg, const drl_option *options, size_t n, const char *path, drl_err *err) {
     assert(n <= OPTIONS_MAX);
-    reading r = {.options = options, .n = n, .err = err};
+    reading r = {.options = options, .n = n};
     size_t size = size_of(options, n);
-    if (!(r.file = fopen(path, "r"))) return drl_fail(err, DRL_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     drl_status st = drl_alloc(&r.cfg, size, 1, "configuration", err);
-    if (st != DRL_OK) goto done;
+    if (st != DRL_OK) return st;
     memcpy(r.cfg, cfg, size);
-
-    /* inih says which line it could not read; of that and what the callbacks refused, the first line counts */
-    int bad = ini_parse_stream(next_line, &r, on_pair, &r);
-    if (bad > 0 && (r.status == DRL_OK || bad < r.error_line)) {
-        st = drl_fail(err, DRL_ERR_CONFIG, "%s:%d: neither [section] nor key = value", path, bad);
-    } else if (r.status != DRL_OK) {
-        st = drl_err_context(err, r.status, "%s:%d", path, r.error_line);
-    } else if (ferror(r.file)) {
-        st = drl_fail(err, DRL_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
-    } else if (bad < 0) {
-        st = drl_fail(err, DRL_ERR_MEMORY, "%s: cannot parse", path);
-    } else {
-        memcpy(cfg, r.cfg, size);
-    }
-done:
+    if ((st = drl_ini_read(path, on_pair, &r, err)) == DRL_OK) memcpy(cfg, r.cfg, size);
     drl_free(r.cfg);
-    fclose(r.file);
     return st;
 }
 

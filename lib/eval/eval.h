@@ -2,7 +2,7 @@
 #ifndef DRL_EVAL_EVAL_H
 #define DRL_EVAL_EVAL_H
 
-#include "drl/eval.h"
+#include "eval/claims_file.h"
 
 typedef struct drl_eval {
     const drl_eval_program *program;
@@ -13,6 +13,7 @@ typedef struct drl_eval {
     drl_store *store;
     size_t n_arms;
     drl_arm arms[DRL_EVAL_ARMS];
+    drl_claims_file claims;
 } drl_eval;
 
 /* The table of all settings but model.method; lent. A process has one program. */
@@ -45,6 +46,9 @@ drl_status drl_eval_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t 
  */
 drl_status drl_eval_probe(drl_eval *e, const drl_arm *arm, drl_model *m, int64_t run, double t, double row_t,
                           uint64_t seed, drl_err *err);
+
+/* Whether all rows are there that drl_eval_probe would make. */
+drl_status drl_eval_probed(bool *probed, drl_eval *e, const drl_arm *arm, int64_t run, double row_t, drl_err *err);
 
 /* Sets the arms' train.steps for the budget that is asked for. */
 drl_status drl_eval_budget(drl_eval *e, drl_err *err);

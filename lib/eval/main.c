@@ -39,6 +39,11 @@ static drl_status read_settings(drl_eval *e, int argc, char **argv, drl_err *err
     drl_share_path(scales, e->program->config_dir);
     st = drl_cli_config(&e->cli, &e->s, scales, err);
     if (st == DRL_OK) st = drl_eval_arms(e, err);
+    if (st == DRL_OK && e->program->claims) {
+        char claims[DRL_PATH_MAX + 16];
+        snprintf(claims, sizeof claims, "%s/claims.ini", scales);
+        st = drl_claims_read(&e->claims, claims, e->program, err);
+    }
     return st == DRL_OK ? check(e, err) : st;
 }
 
@@ -141,6 +146,7 @@ static drl_status run(drl_eval *e, drl_err *err) {
                          .out = e->cli.out,
                          .program = e->program->name,
                          .command = e->cli.command,
+                         .claims = e->program->claims ? &e->claims : NULL,
                          .store = e->store,
                          .n_arms = e->n_arms,
                          .arms = e->arms};

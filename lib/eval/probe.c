@@ -39,18 +39,29 @@ typedef struct work {
     char detail[DRL_PROBES][128];
 } work;
 
-static drl_status find_missing(work *w, bool *any, drl_err *err) {
+/* missing (DRL_PROBES) = which of the probes that are asked for have no row at row_t. */
+static drl_status find_missing(bool *missing, drl_eval *e, const drl_arm *arm, int64_t run, double row_t,
+                               drl_err *err) {
     drl_status st = DRL_OK;
-    *any = false;
     for (int probe = 0; probe < DRL_PROBES && st == DRL_OK; probe++) {
         bool found = false;
         double value;
-        if (!drl_eval_wants(w->s, (drl_probe_kind)probe)) continue;
-        if (w->e->cli.resume)
-            st = drl_store_get(w->e->store, w->run, drl_probe_metric[probe], w->row_t, &found, &value, NULL, 0, err);
-        w->missing[probe] = !found;
-        *any = *any || !found;
+        missing[probe] = drl_eval_wants(&arm->settings, (drl_probe_kind)probe);
+        if (!missing[probe] || !e->cli.resume) continue;
+        st = drl_store_get(e->store, run, drl_probe_metric[probe], row_t, &found, &value, NULL, 0, err);
+        missing[probe] = !found;
     }
+    return st;
+}
+
+static bool any(const bool *missing) {
+    return missing[DRL_PROBE_MLP] || missing[DRL_PROBE_LINEAR] || missing[DRL_PROBE_KNN];
+}
+
+drl_status drl_eval_probed(bool *probed, drl_eval *e, const drl_arm *arm, int64_t run, double row_t, drl_err *err) {
+    bool missing[DRL_PROBES] = {false};
+    drl_status st = find_missing(missing, e, arm, run, row_t, err);
+    *probed = !any(missing);
     return st;
 }
 
@@ -184,10 +195,9 @@ drl_status drl_eval_probe(drl_eval *e, const drl_arm *arm, drl_model *m, int64_t
               .n = n,
               .n_val = drl_validation_size(n),
               .d = drl_model_code_size(m)};
-    bool any;
     double start = drl_now();
-    drl_status st = find_missing(&w, &any, err);
-    if (st != DRL_OK || !any) return st;
+    drl_status st = find_missing(w.missing, e, arm, run, row_t, err);
+    if (st != DRL_OK || !any(w.missing)) return st;
     st = fit_all(&w, err);
     if (st == DRL_OK) st = score(&w, err);
     if (st == DRL_OK && isnan(row_t)) drl_log("  encoded and probed in %.1f s", drl_now() - start);

@@ -160,6 +160,20 @@ drl_subject drl_eval_subject(const drl_eval *e, const drl_arm *arm, uint64_t see
                          .resume = e->cli.resume};
 }
 
+/* Whether every row of an arm and seed is there, imported from elsewhere say, so that not even its model is wanted. */
+static drl_status is_complete(bool *complete, drl_eval *e, const drl_arm *arm, const drl_subject *s, drl_err *err) {
+    bool missing = false, trajectory = drl_method_has_times(arm->method, &arm->settings.model);
+    const drl_list *times = &arm->settings.eval.eval_times;
+    *complete = false;
+    if (!e->cli.resume || (e->program->measure && !e->program->measured)) return DRL_OK;
+    drl_status st = drl_eval_missing(&missing, s, arm->method->measure ? "measured" : "parameters", NAN, err);
+    *complete = !missing;
+    for (size_t i = 0; st == DRL_OK && *complete && i < (trajectory ? times->n : 1); i++)
+        st = drl_eval_probed(complete, e, arm, s->run, trajectory ? times->v[i] : NAN, err);
+    if (st == DRL_OK && *complete && e->program->measured) st = e->program->measured(complete, s, err);
+    return st;
+}
+
 static drl_status evaluate(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t id, drl_err *err) {
     drl_model *m = NULL;
     char label[112];
@@ -169,11 +183,13 @@ static drl_status evaluate(drl_eval *e, const drl_arm *arm, uint64_t seed, int64
                          .provenance = drl_provenance(),
                          .checkpoint_seconds = arm->settings.eval.run_checkpoint_seconds,
                          .resume = e->cli.resume};
-    drl_status st = DRL_OK;
     drl_subject subject = drl_eval_subject(e, arm, seed, id, label);
     if (e->program->run) return e->program->run(&subject, err);
-    bool measures = arm->method->measure != NULL;
-    if (st == DRL_OK && measures) st = measure_untrained(e, &arm->settings, id, seed, err);
+    bool measures = arm->method->measure != NULL, complete;
+    drl_status st = is_complete(&complete, e, arm, &subject, err);
+    if (st == DRL_OK && complete) drl_log("%s: all rows are there", label);
+    if (st != DRL_OK || complete) return st;
+    if (measures) st = measure_untrained(e, &arm->settings, id, seed, err);
     if (st == DRL_OK) st = drl_model_obtain(&m, &arm->settings.model, e->data, seed, e->team, e->cli.out, &run, err);
     if (st == DRL_OK) st = put_training(e, m, id, &run, err);
     if (st == DRL_OK && measures) st = measure_trained(e, m, id, err);

@@ -19,26 +19,48 @@ const char *drl_verdict(drl_stats effect, const char *scale) {
     return effect.mean + effect.half95 < 0 ? "not reproduced" : "inconclusive";
 }
 
-static bool has_columns(drl_store *s) {
+/* Columns that came later; the table is older where one is missing. */
+static const struct {
+    const char *name, *type;
+} later[] = {{"d_z", "REAL"}, {"p_holm", "REAL"}, {"source", "TEXT NOT NULL DEFAULT ''"}};
+enum { LATER = sizeof later / sizeof *later };
+
+static bool has_column(drl_store *s, const char *name) {
     sqlite3_stmt *q;
-    bool has = sqlite3_prepare_v2(s->db, "SELECT d_z, p_holm FROM claims", -1, &q, NULL) == SQLITE_OK;
+    char text[64];
+    snprintf(text, sizeof text, "SELECT %s FROM claims", name);
+    bool has = sqlite3_prepare_v2(s->db, text, -1, &q, NULL) == SQLITE_OK;
     sqlite3_finalize(q);
     return has;
 }
 
-/* Stores made before there were claims get the table when the first one comes, those of claims without d_z and p_holm
- * these columns. Two programs may find them missing at once: the one that gets the lock second finds them made. */
+static bool has_columns(drl_store *s) {
+    size_t n = 0;
+    while (n < LATER && has_column(s, later[n].name)) n++;
+    return n == LATER;
+}
+
+static bool add_columns(drl_store *s) {
+    bool good = true;
+    for (size_t i = 0; i < LATER && good; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "ALTER TABLE claims ADD COLUMN %s %s", later[i].name, later[i].type);
+        good = has_column(s, later[i].name) || sqlite3_exec(s->db, text, NULL, NULL, NULL) == SQLITE_OK;
+    }
+    return good;
+}
+
+/* Stores made before there were claims get the table when the first one comes, those of older claims the columns. Two
+ * programs may find them missing at once: the one that gets the lock second finds them made. */
 static drl_status make_table(drl_store *s, drl_err *err) {
     static const char table[] =
         "CREATE TABLE IF NOT EXISTS claims (id TEXT NOT NULL, dataset TEXT NOT NULL, scale TEXT NOT NULL,"
         " probe TEXT NOT NULL, statement TEXT NOT NULL, rule TEXT NOT NULL, runs TEXT NOT NULL, effect REAL,"
         " half95 REAL, seeds INTEGER NOT NULL, verdict TEXT NOT NULL, d_z REAL, p_holm REAL,"
-        " PRIMARY KEY (id, dataset, scale, probe))";
-    static const char columns[] = "ALTER TABLE claims ADD COLUMN d_z REAL; ALTER TABLE claims ADD COLUMN p_holm REAL";
+        " source TEXT NOT NULL DEFAULT '', PRIMARY KEY (id, dataset, scale, probe))";
     if (has_columns(s)) return DRL_OK;
     bool made = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
-                sqlite3_exec(s->db, table, NULL, NULL, NULL) == SQLITE_OK &&
-                (has_columns(s) || sqlite3_exec(s->db, columns, NULL, NULL, NULL) == SQLITE_OK) &&
+                sqlite3_exec(s->db, table, NULL, NULL, NULL) == SQLITE_OK && add_columns(s) &&
                 sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK;
     if (made) return DRL_OK;
     drl_status st = drl_store_fail(s, "cannot store a claim", err);
@@ -53,7 +75,7 @@ drl_status drl_store_claim(drl_store *s, const drl_claim *c, drl_err *err) {
     st = drl_store_prepare(
         s, &q,
         "INSERT OR REPLACE INTO claims (id, dataset, scale, probe, statement, rule, runs, effect, half95, seeds, "
-        "verdict, d_z, p_holm) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "verdict, d_z, p_holm, source) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         "cannot store a claim", err);
     if (st != DRL_OK) return st;
     const char *texts[] = {c->id, c->dataset, c->scale, c->probe, c->statement, c->rule, c->runs};
@@ -66,16 +88,17 @@ drl_status drl_store_claim(drl_store *s, const drl_claim *c, drl_err *err) {
     drl_store_bind(q, 11, c->verdict);
     if (isfinite(c->d_z)) sqlite3_bind_double(q, 12, c->d_z);
     if (isfinite(c->p_holm)) sqlite3_bind_double(q, 13, c->p_holm);
+    drl_store_bind(q, 14, c->source);
     if (sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(s, "cannot store a claim", err);
     sqlite3_finalize(q);
     return st;
 }
 
 static void put_claim(FILE *f, sqlite3_stmt *q) {
-    for (int c = 0; c < 13; c++) {
+    for (int c = 0; c < 14; c++) {
         char number[32] = "";
         if (c) fputc(',', f);
-        if (c < 5 || c > 9) {
+        if (c < 6 || c > 10) {
             drl_store_quote(f, (const char *)sqlite3_column_text(q, c));
             continue;
         }
@@ -90,15 +113,15 @@ drl_status drl_store_export_claims(drl_store *s, const char *path, drl_err *err)
     sqlite3_stmt *q;
     drl_status st = make_table(s, err);
     if (st == DRL_OK)
-        st = drl_store_prepare(
-            s, &q,
-            "SELECT id, dataset, scale, probe, statement, effect, half95, seeds, d_z, p_holm, verdict, rule, runs"
-            " FROM claims ORDER BY id, dataset, scale, probe",
-            "cannot read the claims", err);
+        st = drl_store_prepare(s, &q,
+                               "SELECT id, dataset, scale, probe, statement, source, effect, half95, seeds, d_z, "
+                               "p_holm, verdict, rule, runs"
+                               " FROM claims ORDER BY id, dataset, scale, probe",
+                               "cannot read the claims", err);
     if (st != DRL_OK) return st;
     if ((st = drl_new_file_open(&file, path, err)) == DRL_OK) {
         int code;
-        fputs("id,dataset,scale,probe,statement,effect,half95,seeds,d_z,p_holm,verdict,rule,runs\n", file.f);
+        fputs("id,dataset,scale,probe,statement,source,effect,half95,seeds,d_z,p_holm,verdict,rule,runs\n", file.f);
         while ((code = sqlite3_step(q)) == SQLITE_ROW) put_claim(file.f, q);
         if (code == SQLITE_DONE) {
             st = drl_new_file_commit(&file, err);

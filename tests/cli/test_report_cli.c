@@ -39,11 +39,11 @@ static void test_html(void **state) {
     holds(t, "<li class=\"no\"><b>1</b>not reproduced</li>");
     holds(t, "<li class=\"open\"><b>1</b>inconclusive</li>");
     holds(t, "<li class=\"none\"><b>1</b>no verdict</li>");
-    const char *const verdicts[] = {"held</td><td class=\"n\">+2.50 ± 1.12</td>",
+    const char *const verdicts[] = {"held</td><td>own</td><td class=\"n\">+2.50 ± 1.12</td>",
                                     "<a href=\"#downstream-folder-tiny-desk\">C2</a>",
                                     "did not</td>",
                                     ">C3</td>",
-                                    "open &amp; &lt;b&gt;</td><td class=\"n\">-1.25</td>",
+                                    "open &amp; &lt;b&gt;</td><td>paper</td><td class=\"n\">-1.25</td>",
                                     "smoke</td>",
                                     NULL};
     holds_in_order(t, verdicts);
@@ -102,7 +102,7 @@ static void test_escapes(void **state) {
     holds(t, "| &lt;script>alert(1)&lt;/script> | 9.5 |\n");
     holds(t, "![R1: a \\_title\\_ &lt;b>](figures/downstream-folder-tiny-desk.svg)");
     holds(t, "\n    build/bin/downstream --set \"a_b=1 | 2\" --seeds 7\n");
-    holds(t, "| **reproduced** | held | +2.50 ± 1.12 | 3 |");
+    holds(t, "| **reproduced** | held | own | +2.50 ± 1.12 | 3 |");
     holds(t, "The figure is missing: there is no own\\_thing-tiny-paper.svg.");
     holds(t, "## Deviations from the paper\n\n");
     free(t);

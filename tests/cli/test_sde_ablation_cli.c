@@ -22,9 +22,9 @@ static void every_process(void **state) {
                    (const char *const[]){"| DRL, VE |", "| DRL, VP |", "| DRL, sub-VP |", "| VDRL, VE |",
                                          "| VDRL, VP |", "| VDRL, sub-VP |", "| AE | – | – | – |",
                                          "| untrained encoder |", "No test is made with fewer than 3 seeds.", NULL});
-    holds_in_order(claims, (const char *const[]){"| effect measured (points) | n | d\\_z | p (Holm) | verdict |",
+    holds_in_order(claims, (const char *const[]){"| source | by | effect (points) | n | d\\_z | p (Holm) | verdict |",
                                                  "| R4.drl.VE.ae |", "| R4.drl.VE.untrained |", "| R4.drl.VP.ae |",
-                                                 "persists", "| R4.drl.sub-VP.ae |", "own extension",
+                                                 "| paper | Linear probe |", "| R4.drl.sub-VP.ae |", "| own |",
                                                  "| R4.vdrl.VP.ae |", "| R4.vdrl.sub-VP.untrained |", NULL});
     assert_non_null(strstr(table, " **")); /* the best of a column */
     char *csv = text_of(out, "factors-smoke.csv");

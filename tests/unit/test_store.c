@@ -400,14 +400,33 @@ static void claims(void **state) {
     drl_store *s = open_store();
     char path[512], text[2048];
     drl_err err = {0};
-    drl_claim c = {"R1.b", "fashion-mnist",     "desk",       "k-NN", "1 2", "b \"quoted\", and more",
-                   "rule", {3, 1.5, 0.5, 1.25}, "reproduced", 3,      0.125};
+    drl_claim c = {.id = "R1.b",
+                   .dataset = "fashion-mnist",
+                   .scale = "desk",
+                   .probe = "k-NN",
+                   .runs = "1 2",
+                   .source = "paper",
+                   .statement = "b \"quoted\", and more",
+                   .rule = "rule",
+                   .effect = {3, 1.5, 0.5, 1.25},
+                   .verdict = "reproduced",
+                   .d_z = 3,
+                   .p_holm = 0.125};
     for (int again = 0; again < 2; again++) {
         c.effect.mean = again ? 2.5 : 1.5;
         if (drl_store_claim(s, &c, &err) != DRL_OK) fail_msg("%s", err.message);
     }
-    c = (drl_claim){"R1.a", "cifar10", "desk", "k-NN", "3", "a", "rule", {0}, "inconclusive (fewer than 3 seeds)",
-                    NAN,    INFINITY};
+    c = (drl_claim){.id = "R1.a",
+                    .dataset = "cifar10",
+                    .scale = "desk",
+                    .probe = "k-NN",
+                    .runs = "3",
+                    .source = "own",
+                    .statement = "a",
+                    .rule = "rule",
+                    .verdict = "inconclusive (fewer than 3 seeds)",
+                    .d_z = NAN,
+                    .p_holm = INFINITY};
     assert_int_equal(drl_store_claim(s, &c, NULL), DRL_OK);
     snprintf(path, sizeof path, "%s/claims.csv", dir);
     assert_int_equal(drl_store_export_claims(s, path, NULL), DRL_OK);
@@ -418,14 +437,15 @@ static void claims(void **state) {
     fclose(f);
     unlink(path);
     assert_string_equal(
-        text, "id,dataset,scale,probe,statement,effect,half95,seeds,d_z,p_holm,verdict,rule,runs\n"
-              "\"R1.a\",\"cifar10\",\"desk\",\"k-NN\",\"a\",,,0,,,"
-              "\"inconclusive (fewer than 3 seeds)\",\"rule\",\"3\"\n"
-              "\"R1.b\",\"fashion-mnist\",\"desk\",\"k-NN\",\"b \"\"quoted\"\", and more\",2.5,1.25,3,3,0.125,"
-              "\"reproduced\",\"rule\",\"1 2\"\n");
+        text,
+        "id,dataset,scale,probe,statement,source,effect,half95,seeds,d_z,p_holm,verdict,rule,runs\n"
+        "\"R1.a\",\"cifar10\",\"desk\",\"k-NN\",\"a\",\"own\",,,0,,,"
+        "\"inconclusive (fewer than 3 seeds)\",\"rule\",\"3\"\n"
+        "\"R1.b\",\"fashion-mnist\",\"desk\",\"k-NN\",\"b \"\"quoted\"\", and more\",\"paper\",2.5,1.25,3,3,0.125,"
+        "\"reproduced\",\"rule\",\"1 2\"\n");
 }
 
-/* A store whose claims have neither d_z nor p_holm: they are kept, and get both when they are measured again. */
+/* A store whose claims have no d_z, p_holm and source: they are kept, and get them when they are measured again. */
 static void claims_of_older_stores(void **state) {
     (void)state;
     drl_store_close(open_store());
@@ -447,7 +467,18 @@ static void claims_of_older_stores(void **state) {
     sqlite3_close(db);
     drl_store *s = open_store();
     drl_err err = {0};
-    drl_claim c = {"B", "d", "s", "p", "2 3", "b", "r", {2, 0.5, 0.25, 2}, "w", 2, 0.25};
+    drl_claim c = {.id = "B",
+                   .dataset = "d",
+                   .scale = "s",
+                   .probe = "p",
+                   .runs = "2 3",
+                   .source = "own",
+                   .statement = "b",
+                   .rule = "r",
+                   .effect = {2, 0.5, 0.25, 2},
+                   .verdict = "w",
+                   .d_z = 2,
+                   .p_holm = 0.25};
     snprintf(path, sizeof path, "%s/claims.csv", dir);
     if (drl_store_claim(s, &c, &err) != DRL_OK) fail_msg("%s", err.message);
     assert_int_equal(drl_store_export_claims(s, path, NULL), DRL_OK);
@@ -457,8 +488,8 @@ static void claims_of_older_stores(void **state) {
     text[fread(text, 1, sizeof text - 1, f)] = '\0';
     fclose(f);
     unlink(path);
-    assert_non_null(strstr(text, "\n\"A\",\"d\",\"s\",\"p\",\"a\",0.5,0,1,,,\"v\",\"r\",\"1\"\n"));
-    assert_non_null(strstr(text, "\n\"B\",\"d\",\"s\",\"p\",\"b\",0.5,2,2,2,0.25,\"w\",\"r\",\"2 3\"\n"));
+    assert_non_null(strstr(text, "\n\"A\",\"d\",\"s\",\"p\",\"a\",\"\",0.5,0,1,,,\"v\",\"r\",\"1\"\n"));
+    assert_non_null(strstr(text, "\n\"B\",\"d\",\"s\",\"p\",\"b\",\"own\",0.5,2,2,2,0.25,\"w\",\"r\",\"2 3\"\n"));
 }
 
 static void verdicts(void **state) {

@@ -261,6 +261,7 @@ static void deleted(void **state) {
                    .scale = "s",
                    .probe = "p",
                    .runs = "11 2",
+                   .source = "",
                    .statement = "",
                    .rule = "",
                    .verdict = ""};

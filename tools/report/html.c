@@ -101,6 +101,7 @@ static void put_claim(FILE *f, const report *r, size_t row) {
     fputs("<tr>", f);
     put_cell(f, "verdict", report_field(&r->claims, row, "verdict"), false);
     put_element(f, "td class=\"wide\"", report_field(&r->claims, row, "statement"));
+    put_element(f, "td", report_field(&r->claims, row, "source"));
     snprintf(effect, sizeof effect, "%s%s", report_effect(number, r, row), report_interval(interval, r, row));
     put_element(f, "td class=\"n\"", effect);
     put_element(f, "td class=\"n\"", report_field(&r->claims, row, "seeds"));
@@ -118,9 +119,9 @@ static void put_claim(FILE *f, const report *r, size_t row) {
 }
 
 static void put_verdicts(FILE *f, const report *r) {
-    static const char *const names[] = {"verdict", "statement", "effect",      "seeds",
+    static const char *const names[] = {"verdict", "statement", "source",      "effect", "seeds",
                                         "dataset", "scale",     "measured by", "claim"};
-    static const bool numeric[] = {false, false, true, true, false, false, false, false};
+    static const bool numeric[] = {false, false, false, true, true, false, false, false, false};
     size_t n[VERDICTS];
     fputs("<section id=\"verdicts\">\n<h2>Verdicts</h2>\n", f);
     if (r->claims.rows < 2) {
@@ -139,7 +140,7 @@ static void put_verdicts(FILE *f, const report *r) {
         fputs(".", f);
     }
     fputs(" Those that are decided come first.</p>\n", f);
-    begin_table(f, NULL, 8, names, numeric, r->claims.rows);
+    begin_table(f, NULL, 9, names, numeric, r->claims.rows);
     for (int open = 0; open < 2; open++)
         for (size_t row = 1; row < r->claims.rows; row++)
             if ((report_verdict_of(report_field(&r->claims, row, "verdict")) >= VERDICT_OPEN) == open)

@@ -46,10 +46,11 @@ static void put_claim(FILE *f, const report *r, size_t row) {
     const report_csv *c = &r->claims;
     const bool decided = report_verdict_of(report_field(c, row, "verdict")) < VERDICT_OPEN;
     snprintf(effect, sizeof effect, "%s%s", report_effect(number, r, row), report_interval(interval, r, row));
-    const char *const cells[] = {
-        report_field(c, row, "verdict"), report_field(c, row, "statement"), effect,
-        report_field(c, row, "seeds"),   report_field(c, row, "dataset"),   report_field(c, row, "scale"),
-        report_field(c, row, "probe"),   report_field(c, row, "id")};
+    const char *const cells[] = {report_field(c, row, "verdict"), report_field(c, row, "statement"),
+                                 report_field(c, row, "source"),  effect,
+                                 report_field(c, row, "seeds"),   report_field(c, row, "dataset"),
+                                 report_field(c, row, "scale"),   report_field(c, row, "probe"),
+                                 report_field(c, row, "id")};
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
         const char *bold = i == 0 && decided ? "**" : "";
         fprintf(f, "| %s", bold);
@@ -60,9 +61,9 @@ static void put_claim(FILE *f, const report *r, size_t row) {
 }
 
 static void put_verdicts(FILE *f, const report *r) {
-    static const char *const names[] = {"verdict", "statement", "effect",      "seeds",
+    static const char *const names[] = {"verdict", "statement", "source",      "effect", "seeds",
                                         "dataset", "scale",     "measured by", "claim"};
-    static const bool numeric[] = {false, false, true, true, false, false, false, false};
+    static const bool numeric[] = {false, false, false, true, true, false, false, false, false};
     size_t n[VERDICTS];
     fputs("## Verdicts\n\n", f);
     if (r->claims.rows < 2) {
@@ -79,7 +80,7 @@ static void put_verdicts(FILE *f, const report *r) {
         fputs(".", f);
     }
     fputs("\n\n", f);
-    put_head(f, 8, names, numeric);
+    put_head(f, 9, names, numeric);
     for (int open = 0; open < 2; open++)
         for (size_t row = 1; row < r->claims.rows; row++)
             if ((report_verdict_of(report_field(&r->claims, row, "verdict")) >= VERDICT_OPEN) == open)

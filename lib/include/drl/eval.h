@@ -68,7 +68,8 @@ typedef struct drl_eval_row {
 typedef struct drl_evaluation {
     const drl_settings *settings; /* as configured, before variants */
     const char *dataset, *scale, *out, *program;
-    const char *command; /* that makes the same */
+    const char *command;                  /* that makes the same */
+    const struct drl_claims_file *claims; /* of the program; NULL: none */
     const drl_dataset *data;
     drl_store *store;
     size_t n_arms;
@@ -149,32 +150,26 @@ drl_status drl_eval_figure(const drl_evaluation *e, const char *script, const ch
                                                drl_err *err),
                            drl_err *err);
 
-/* The claims of a report, by the first probe: begin; add, any number of them up to DRL_EVAL_CLAIMS (ERR_LIMIT); end
- * puts them into the table and the store, each with d_z and its p, adjusted by Holm over all of them, writes
- * STEM-claims and the claims of all programs, prints where, and returns the first failure of all. */
-#define DRL_EVAL_CLAIMS 256
-typedef struct drl_eval_claim {
-    char id[128], statement[400];
-    drl_stats effect;
-    size_t arms[4], n_arms;
-} drl_eval_claim;
-typedef struct drl_eval_claims {
-    const drl_evaluation *e;
-    drl_probe_kind probe;
-    const char *measure; /* what effects are measured by: the probe's title, which a program may replace */
-    drl_table *table;
-    size_t n;
-    drl_eval_claim *claims; /* (DRL_EVAL_CLAIMS), of which n are there */
-    drl_status status;
-    drl_err *err;
-} drl_eval_claims;
-/* title: "R1"; err is kept. */
-void drl_eval_claims_begin(drl_eval_claims *c, const drl_evaluation *e, const char *title, drl_err *err);
-/* One claim, that the effect (accuracy points over seeds) is above 0, measured on the runs of the n arms, n <= 4. */
-void drl_eval_claims_add(drl_eval_claims *c, const char *id, const char *statement, drl_stats effect,
-                         const size_t *arms, size_t n);
-/* note: what the effects are. */
-drl_status drl_eval_claims_end(drl_eval_claims *c, const char *note);
+/* Judges the claims of the program's claims.ini, writes them as the table STEM-claims and into the store, writes
+ * OUT/claims.csv, the claims of all programs, and prints where. A claim is there where the evaluation holds what it is
+ * about; d_z and p, adjusted by Holm over the table, stand beside each. claims.ini has a section for each claim:
+ *
+ *   [R4.drl.VP.ae]                                  its name
+ *   statement = the best t of DRL beats AE          in words, such that an effect above 0 is what it says
+ *   source = paper                                  or own
+ *   measure = probe                                 see below
+ *   of = drl diffusion.sde=vp                       an arm: a method, and settings that it has
+ *   minus = ae                                      another (not of a peak)
+ *
+ * An arm without settings is the method's arm without a variant, else the method's first of these settings. Measures:
+ *
+ *   probe    test accuracy by the program's first probe, each arm at the t that is best on validation: of - minus
+ *   peak     mean accuracy over the interior times minus that at an end, the smaller of the two drops
+ *   METRIC   of the rows that do not depend on t: of - minus, times 100. A '*' in it stands for whatever there are rows
+ *            of, a claim for each, in the order of numbers, and fills every '*' of the name and the statement
+ *
+ * The rule of the verdict is drl_verdict_rule for all of them. */
+drl_status drl_eval_claims(const drl_evaluation *e, drl_err *err);
 
 /* ---- Programs ---------------------------------------------------------------------------------------------------- */
 
@@ -198,6 +193,7 @@ drl_status drl_eval_missing(bool *missing, const drl_subject *s, const char *met
 typedef struct drl_eval_program {
     const char *name, *summary;
     const char *config_dir; /* holds smoke.ini ... paper.ini; as of drl_share_path */
+    bool claims;            /* and claims.ini, for drl_eval_claims                 */
     /* Refuses (ERR_CONFIG) an arm the program can do nothing with, before anything is done; NULL: none. */
     drl_status (*check)(const drl_arm *arm, drl_err *err);
     /* The same of data. */
@@ -205,6 +201,9 @@ typedef struct drl_eval_program {
     /* What the program measures of every arm and seed after the probes, into rows of the subject's run; NULL: nothing.
      * Called for finished runs too: it looks what is there (drl_eval_missing). */
     drl_status (*measure)(const drl_subject *subject, drl_err *err);
+    /* *all tells whether `measure` would find all of it there (subject->model is NULL): then nobody needs the model.
+     * NULL: it is wanted every time. */
+    drl_status (*measured)(bool *all, const drl_subject *subject, drl_err *err);
     /* Settings of its own, whose offsets count from a struct in drl_settings.own, and which of all settings identify a
      * run of `run`. */
     const drl_option *(*options)(size_t *n);

@@ -91,6 +91,7 @@ typedef struct drl_claim {
     const char *id, *dataset, *scale; /* id: "R1.peak.drl"                                     */
     const char *probe;                /* by what it was measured                               */
     const char *runs;                 /* ids of the runs it was measured on, separated by blanks */
+    const char *source;               /* "paper" or "own"                                      */
     const char *statement, *rule;     /* in words; the rule of the verdict, written before any run */
     drl_stats effect;                 /* over seeds                                            */
     const char *verdict;              /* drl_verdict                                           */
@@ -98,8 +99,8 @@ typedef struct drl_claim {
 } drl_claim;
 drl_status drl_store_claim(drl_store *store, const drl_claim *claim, drl_err *err);
 
-/* Writes all claims of the store: id, dataset, scale, probe, statement, effect, half95, seeds, d_z, p_holm,
- * verdict, rule, runs; what was not measured is empty. */
+/* Writes all claims of the store: id, dataset, scale, probe, statement, source, effect, half95, seeds, d_z,
+ * p_holm, verdict, rule, runs; what was not measured is empty. */
 drl_status drl_store_export_claims(drl_store *store, const char *path, drl_err *err);
 
 /* The verdict on "effect > 0": with at least three seeds "reproduced" where the 95 % interval lies above 0, "not
