@@ -55,7 +55,7 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     if (st == DRL_OK) st = drl_table_new(&table, title, sizeof head / sizeof *head, head, err);
     if (st != DRL_OK) return st;
     for (size_t i = 0; st == DRL_OK && i < e->n_arms; i++) st = add_method(table, e, i, err);
-    if (st == DRL_OK) st = drl_eval_mark(table, 5, e, e->n_arms, NULL, err);
+    if (st == DRL_OK) st = drl_eval_mark(table, e, &(drl_eval_marking){5, DRL_PROBES, e->n_arms, NULL, NULL}, err);
     if (st == DRL_OK) st = drl_eval_notes(table, e, err);
     if (st == DRL_OK)
         st = drl_table_note(

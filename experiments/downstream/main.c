@@ -24,8 +24,9 @@ static drl_status add_row(drl_table *table, const drl_evaluation *e, size_t arm,
 }
 
 /* The accuracy of a row of the table, rows being those of make_table. */
-static double value_of(const drl_evaluation *e, size_t row, size_t *arm, drl_probe_kind probe, uint64_t seed) {
+static double value_of(const drl_evaluation *e, const void *arg, size_t row, size_t probe, size_t *arm, uint64_t seed) {
     size_t n;
+    (void)arg;
     const double *times = drl_eval_times(e, *arm = 0, &n);
     while (row >= n) {
         row -= n;
@@ -49,7 +50,7 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
         const double *times = drl_eval_times(e, i, &n);
         for (size_t k = 0; st == DRL_OK && k < n; k++, rows++) st = add_row(table, e, i, times[k], err);
     }
-    if (st == DRL_OK) st = drl_eval_mark(table, 1, e, rows, value_of, err);
+    if (st == DRL_OK) st = drl_eval_mark(table, e, &(drl_eval_marking){1, DRL_PROBES, rows, value_of, NULL}, err);
     if (st == DRL_OK) st = drl_eval_notes(table, e, err);
     if (st == DRL_OK) st = drl_table_write(table, stem, err);
     drl_table_free(table);

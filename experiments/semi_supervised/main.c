@@ -83,7 +83,8 @@ static drl_status add_notes(drl_table *table, const drl_evaluation *e, drl_err *
     snprintf(epoch, sizeof epoch, s->net.semi_epoch_steps ? "every %zu steps" : "whenever all images were seen",
              s->net.semi_epoch_steps);
     snprintf(line, sizeof line,
-             "Scale %s%s. Test accuracy in %% (propagation: accuracy on the unlabelled training images), mean ± "
+             "Scale %s%s. Test accuracy in %% (propagation: accuracy on the unlabelled training images, which takes no "
+             "part in the marks), mean ± "
              "half-width of the 95 %% interval over %zu split(s) of the labels.",
              e->scale, strcmp(e->scale, "smoke") == 0 ? " (checks the path, means nothing)" : "",
              e->settings->eval.eval_seeds);
@@ -109,11 +110,27 @@ static drl_status add_notes(drl_table *table, const drl_evaluation *e, drl_err *
     return st == DRL_OK ? drl_table_command(table, e->command, err) : st;
 }
 
+/* What marks compare: test accuracies, of which propagation's, on other images, is none. The rows are those of add_arm.
+ */
+static double value_of(const drl_evaluation *e, const void *counts, size_t row, size_t column, size_t *arm,
+                       uint64_t seed) {
+    char metric[SEMI_METRIC];
+    size_t times;
+    drl_eval_times(e, *arm = 0, &times);
+    while (row >= times + SEMI_WAYS - 1) {
+        row -= times + SEMI_WAYS - 1;
+        drl_eval_times(e, ++*arm, &times);
+    }
+    if (row < times) return NAN;
+    semi_metric(metric, semi_way[SEMI_SUPERVISED + row - times], ((const size_t *)counts)[column]);
+    return drl_eval_value(e, *arm, metric, NAN, seed);
+}
+
 static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     drl_table *table;
     char title[1100], stem[DRL_PATH_MAX], label[DRL_LIST_MAX][32];
     const char *head[2 + DRL_LIST_MAX] = {"pretraining", "then"};
-    size_t counts[DRL_LIST_MAX], n = counts_of(e, counts);
+    size_t counts[DRL_LIST_MAX], n = counts_of(e, counts), rows = 0, times;
     for (size_t k = 0; k < n; k++) {
         snprintf(label[k], sizeof *label, "%zu labels", counts[k]);
         head[2 + k] = label[k];
@@ -122,7 +139,12 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
     drl_status st = drl_eval_stem(stem, e, "tables", err);
     if (st == DRL_OK) st = drl_table_new(&table, title, 2 + n, head, err);
     if (st != DRL_OK) return st;
-    for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) st = add_arm(table, e, i, counts, n, err);
+    for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) {
+        st = add_arm(table, e, i, counts, n, err);
+        drl_eval_times(e, i, &times);
+        rows += times + SEMI_WAYS - 1;
+    }
+    if (st == DRL_OK) st = drl_eval_mark(table, e, &(drl_eval_marking){2, n, rows, value_of, counts}, err);
     if (st == DRL_OK) st = add_notes(table, e, err);
     if (st == DRL_OK) st = drl_table_write(table, stem, err);
     drl_table_free(table);

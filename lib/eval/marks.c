@@ -72,25 +72,28 @@ static void mark_column(drl_table *table, size_t column, contest *c) {
     }
 }
 
-static double best_of_arm(const drl_evaluation *e, size_t row, size_t *arm, drl_probe_kind probe, uint64_t seed) {
+static double best_of_arm(const drl_evaluation *e, const void *arg, size_t row, size_t column, size_t *arm,
+                          uint64_t seed) {
+    (void)arg;
     *arm = row;
-    return drl_eval_best(e, row, probe, seed);
+    return drl_eval_best(e, row, (drl_probe_kind)column, seed);
 }
 
 static drl_status add_note(drl_table *table, const drl_evaluation *e, drl_err *err) {
     bool tested = e->settings->eval.eval_seeds >= SEEDS_TO_TEST;
     return drl_table_note(
         table,
-        tested ? "Bold: the largest mean of a column; methods that train on labels take no part. Italic (underlined in "
+        tested ? "Bold: the largest mean of a column; codes learned from labels take no part. Italic (underlined in "
                  "LaTeX): the difference from it, seed by seed, is not significant at 5 % (paired t test, two-sided, p "
                  "adjusted by Holm over the rows of the column that have at least 3 seeds)."
-               : "Bold: the largest mean of a column; methods that train on labels take no part. No test is made with "
+               : "Bold: the largest mean of a column; codes learned from labels take no part. No test is made with "
                  "fewer than 3 seeds.",
         err);
 }
 
-drl_status drl_eval_mark(drl_table *table, size_t first, const drl_evaluation *e, size_t rows,
-                         drl_eval_row_value *value, drl_err *err) {
+drl_status drl_eval_mark(drl_table *table, const drl_evaluation *e, const drl_eval_marking *what, drl_err *err) {
+    size_t rows = what->rows;
+    drl_eval_cell_value *value = what->value ? what->value : best_of_arm;
     contest c = {.rows = rows, .seeds = e->settings->eval.eval_seeds};
     drl_status st = drl_alloc(&c.values, rows * (c.seeds + 3), sizeof *c.values, "values of a table", err);
     if (st == DRL_OK) st = drl_alloc(&c.n, rows, sizeof *c.n, "values of a table", err);
@@ -98,13 +101,13 @@ drl_status drl_eval_mark(drl_table *table, size_t first, const drl_evaluation *e
         c.mean = c.values + rows * c.seeds;
         c.p = c.mean + rows;
         c.adjusted = c.p + rows;
-        for (int probe = 0; probe < DRL_PROBES; probe++) {
+        for (size_t column = 0; column < what->columns; column++) {
             for (size_t i = 0; i < rows * c.seeds; i++) {
                 size_t arm = 0;
-                double v = (value ? value : best_of_arm)(e, i / c.seeds, &arm, (drl_probe_kind)probe, i % c.seeds + 1);
+                double v = value(e, what->arg, i / c.seeds, column, &arm, i % c.seeds + 1);
                 c.values[i] = e->arms[arm].method->labels ? NAN : v;
             }
-            mark_column(table, first + (size_t)probe, &c);
+            mark_column(table, what->first + column, &c);
         }
         st = add_note(table, e, err);
     }

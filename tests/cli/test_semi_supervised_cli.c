@@ -30,6 +30,7 @@ static void everything_there(void **state) {
                                                 "| DRL, mixup | LaplaceNet | ", "| VDRL, plain | ", "| VDRL, mixup | ",
                                                 "| AE | LaplaceNet | ", "2 split(s)", "4 steps of 16 images", NULL});
     assert_null(strstr(table, "–"));
+    assert_non_null(strstr(table, " | **")); /* the best of a column */
     holds_in_order(claims, (const char *const[]){"| R2.drl.12 |", "| paper | laplacenet/12 |", "| R2.drl.24 |",
                                                  "| R2.drl.mixup.24 |", "| R2.vdrl.mixup.24 |", "| R2.ae.12 |",
                                                  "| own |", NULL});

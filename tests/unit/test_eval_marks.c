@@ -28,8 +28,10 @@ static const double below[ROWS][3] = {{0, 0, 0},        {0.1, 0.05, 0.15}, {10, 
 static size_t shown[ROWS];
 static drl_probe_kind shown_probe;
 
-static double value_of(const drl_evaluation *of, size_t row, size_t *arm, drl_probe_kind probe, uint64_t seed) {
+static double value_of(const drl_evaluation *of, const void *arg, size_t row, size_t probe, size_t *arm,
+                       uint64_t seed) {
     assert_ptr_equal(of, &e);
+    assert_ptr_equal(arg, shown);
     *arm = shown[row] == TAUGHT;
     if (probe != shown_probe) return NAN;
     return 80 + 3 * (double)seed - below[shown[row]][seed - 1];
@@ -47,7 +49,7 @@ static void assert_marks(size_t seeds, size_t n, const size_t *rows, const char 
         shown[i] = rows[i];
         assert_int_equal(drl_table_add(table, cells, NULL), DRL_OK);
     }
-    assert_int_equal(drl_eval_mark(table, 1, &e, n, value_of, NULL), DRL_OK);
+    assert_int_equal(drl_eval_mark(table, &e, &(drl_eval_marking){1, DRL_PROBES, n, value_of, shown}, NULL), DRL_OK);
     snprintf(path, sizeof path, "%s/t", dir);
     assert_int_equal(drl_table_write(table, path, NULL), DRL_OK);
     drl_table_free(table);

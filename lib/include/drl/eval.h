@@ -118,18 +118,23 @@ drl_status drl_eval_stem(char path[DRL_PATH_MAX], const drl_evaluation *e, const
 /* Notes below a table: scale, seeds, networks, budget, probes; and its command. */
 drl_status drl_eval_notes(drl_table *table, const drl_evaluation *e, drl_err *err);
 
-/* The value of a row of a table for one seed, the larger the better, NaN where missing; *arm = the arm it is of. */
-typedef double drl_eval_row_value(const drl_evaluation *e, size_t row, size_t *arm, drl_probe_kind probe,
-                                  uint64_t seed);
+/* The value of a cell for one seed, the larger the better, NaN where missing; *arm = the arm it is of. */
+typedef double drl_eval_cell_value(const drl_evaluation *e, const void *arg, size_t row, size_t column, size_t *arm,
+                                   uint64_t seed);
 
-/* Marks the cells of the table's columns first, first + 1, ... of DRL_PROBES (drl_table_mark), whose rows are of
- * `value` (NULL: row i is drl_eval_best of arm i), and adds a note that says what the marks mean. The best is the
+/* The part of a table that is marked: its columns first ... first + columns - 1, which `value` counts from 0. */
+typedef struct drl_eval_marking {
+    size_t first, columns, rows;
+    drl_eval_cell_value *value; /* NULL: row i is drl_eval_best of arm i, a column for each probe */
+    const void *arg;
+} drl_eval_marking;
+
+/* Marks the cells (drl_table_mark), and adds a note that says what the marks mean. The best is the
  * largest mean of the rows with the most seeds, of methods without labels, where there are two rows to compare. With at
  * least 3 seeds a row is marked too if its difference from the best is not significant at 5 %: paired t test over the
  * seeds both have (3 or more), two-sided, p adjusted by Holm over the column. The best is found in the same values, so
  * that a difference called significant is somewhat less so. */
-drl_status drl_eval_mark(drl_table *table, size_t first, const drl_evaluation *e, size_t rows,
-                         drl_eval_row_value *value, drl_err *err);
+drl_status drl_eval_mark(drl_table *table, const drl_evaluation *e, const drl_eval_marking *what, drl_err *err);
 
 /* Writes the rows and runs behind a report beside it, and prints where. */
 drl_status drl_eval_export(const drl_evaluation *e, drl_err *err);
