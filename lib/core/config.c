@@ -1,4 +1,5 @@
 /* Configuration tables: defaults, .ini files, assignments, record and help (drl/config.h). */
+#define _POSIX_C_SOURCE 200809L
 #include "drl/config.h"
 
 #include <assert.h>

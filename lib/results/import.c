@@ -69,6 +69,39 @@ static drl_status put_run(importer *m, const char *const text[8], const char *pr
     return st;
 }
 
+/* A session of a run, as drl_store_describe_sessions writes it; of one that is there already, ours stays. Its process
+ * is none of this machine. */
+static drl_status put_session(importer *m, int64_t run, const cJSON *session, drl_err *err) {
+    static const char insert[] =
+        "INSERT INTO sessions (run_id, token, status, message, started, ended, wall_seconds, cpu_seconds, peak_bytes,"
+        " threads, provenance, boot, pid, pid_start) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, '', 0, 0)"
+        " ON CONFLICT (token) DO NOTHING";
+    static const char *const texts[] = {"token", "status", "message", "started", "ended"};
+    static const char *const numbers[] = {"wall_seconds", "cpu_seconds", "peak_bytes", "threads"};
+    sqlite3_stmt *q;
+    drl_status st = drl_store_prepare(m->store, &q, insert, "cannot import a session", err);
+    if (st != DRL_OK) return st;
+    sqlite3_bind_int64(q, 1, run);
+    for (int i = 0; i < 5 && st == DRL_OK; i++) { /* all but the end are known of every session */
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(session, texts[i]);
+        if (cJSON_IsString(item))
+            drl_store_bind(q, i + 2, item->valuestring);
+        else if (i < 4)
+            st = drl_fail(err, DRL_ERR_FORMAT, "a session has no %s", texts[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(session, numbers[i]);
+        if (cJSON_IsNumber(item)) sqlite3_bind_double(q, i + 7, item->valuedouble);
+    }
+    const cJSON *provenance = cJSON_GetObjectItemCaseSensitive(session, "provenance");
+    char *origin = provenance ? cJSON_PrintUnformatted(provenance) : NULL;
+    drl_store_bind(q, 11, origin ? origin : "{}");
+    if (st == DRL_OK && sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(m->store, "cannot import a session", err);
+    sqlite3_finalize(q);
+    cJSON_free(origin);
+    return st;
+}
+
 static drl_status import_run(importer *m, const cJSON *run, size_t place, drl_err *err) {
     static const char *const keys[8] = {"experiment",  "method",         "dataset", "scale",
                                         "config_hash", "dataset_sha256", "created", "config"};
@@ -82,12 +115,16 @@ static drl_status import_run(importer *m, const cJSON *run, size_t place, drl_er
         whole = whole && cJSON_IsString(item);
         text[i] = whole ? item->valuestring : "";
     }
-    if (!whole) return drl_fail(err, DRL_ERR_FORMAT, "run %zu of the list lacks something", place);
+    if (!whole) return drl_fail(err, DRL_ERR_FORMAT, "run %zu of the list: lacks something", place);
     m->runs[m->n].theirs = (int64_t)id->valuedouble;
     char *origin = provenance ? cJSON_PrintUnformatted(provenance) : NULL;
     drl_status st = put_run(m, text, origin ? origin : "{}", seed->valuedouble, err);
     cJSON_free(origin);
-    return st;
+    const cJSON *session;
+    if (st == DRL_OK) cJSON_ArrayForEach(session, cJSON_GetObjectItemCaseSensitive(run, "sessions")) {
+            if (st == DRL_OK) st = put_session(m, m->runs[m->n - 1].ours, session, err);
+        }
+    return st == DRL_OK ? st : drl_err_context(err, st, "run %zu of the list", place);
 }
 
 static drl_status import_runs(importer *m, const char *text, drl_err *err) {
@@ -158,7 +195,9 @@ static drl_status import_row(const importer *m, sqlite3_stmt *q, char *const fie
 
 static drl_status import_rows(const importer *m, char *text, drl_err *err) {
     static const char head[] = "run,method,seed,metric,t,value,detail,config_hash\n";
-    static const char sql[] = "INSERT INTO metrics (run_id, name, t, value, detail) VALUES (?1, ?2, ?3, ?4, ?5)"
+    /* which session made a row is known where a run has but one */
+    static const char sql[] = "INSERT INTO metrics (run_id, name, t, value, detail, session_id) VALUES (?1, ?2, ?3, ?4,"
+                              " ?5, (SELECT max(id) FROM sessions WHERE run_id = ?1 HAVING count(*) = 1))"
                               " ON CONFLICT (run_id, name, ifnull(t, 'none')) DO NOTHING";
     sqlite3_stmt *q;
     char *field[FIELDS];

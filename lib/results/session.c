@@ -202,30 +202,30 @@ drl_status drl_store_forget_sessions(drl_store *s, int64_t run, drl_err *err) {
 }
 
 drl_status drl_store_describe_sessions(drl_store *s, int64_t run, cJSON *array, drl_err *err) {
-    static const char *const keys[] = {"status",       "message",     "started",    "ended",
+    static const char *const keys[] = {"token",        "status",      "message",    "started", "ended",
                                        "wall_seconds", "cpu_seconds", "peak_bytes", "threads"};
+    enum { KEYS = sizeof keys / sizeof *keys, TEXTS = 5 };
     sqlite3_stmt *q;
     drl_status st = drl_store_prepare(
         s, &q,
-        "SELECT CASE WHEN status = 'running' AND NOT drl_alive(boot, pid, pid_start) THEN 'interrupted' ELSE status "
-        "END,"
-        " message, started, ended, wall_seconds, cpu_seconds, peak_bytes, threads, provenance FROM sessions"
-        " WHERE run_id = ?1 ORDER BY started, id",
+        "SELECT token, CASE WHEN status = 'running' AND NOT drl_alive(boot, pid, pid_start) THEN 'interrupted'"
+        " ELSE status END, message, started, ended, wall_seconds, cpu_seconds, peak_bytes, threads, provenance"
+        " FROM sessions WHERE run_id = ?1 ORDER BY started, id",
         "cannot read a run", err);
     if (st != DRL_OK) return st;
     sqlite3_bind_int64(q, 1, run);
     int code;
     while ((code = sqlite3_step(q)) == SQLITE_ROW) {
         cJSON *o = cJSON_CreateObject();
-        for (int c = 0; c < 8; c++) {
+        for (int c = 0; c < KEYS; c++) {
             if (sqlite3_column_type(q, c) == SQLITE_NULL)
                 cJSON_AddNullToObject(o, keys[c]);
-            else if (c < 4)
+            else if (c < TEXTS)
                 cJSON_AddStringToObject(o, keys[c], (const char *)sqlite3_column_text(q, c));
             else
                 cJSON_AddNumberToObject(o, keys[c], sqlite3_column_double(q, c));
         }
-        cJSON_AddItemToObject(o, "provenance", cJSON_Parse((const char *)sqlite3_column_text(q, 8)));
+        cJSON_AddItemToObject(o, "provenance", cJSON_Parse((const char *)sqlite3_column_text(q, KEYS)));
         cJSON_AddItemToArray(array, o);
     }
     if (code != SQLITE_DONE) st = drl_store_fail(s, "cannot read a run", err);

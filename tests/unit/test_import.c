@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "drl/file.h"
-#include "drl/results.h"
+#include "drl/runs.h"
 
 static char dir[] = "/tmp/drl_import_XXXXXX";
 
@@ -78,13 +78,18 @@ static void there_and_back(void **state) {
     char first[96], second[96];
     drl_store *a = open_store("a"), *b = open_store("b");
     const int64_t run[] = {open_run(a, "drl", 1), open_run(a, "vdrl", 2)};
+    drl_err err = {0};
     fill(a, run);
+    for (int k = 0; k < 3; k++) { /* two processes worked on the first run, one on the second */
+        assert_int_equal(drl_store_begin(a, run[k / 2], 2, &err), DRL_OK);
+        assert_int_equal(drl_store_put(a, run[k / 2], "seconds", NAN, k, "", &err), DRL_OK);
+        drl_store_finish(a, k ? DRL_OK : DRL_ERR_INTERRUPTED, &err);
+    }
     snprintf(first, sizeof first, "%s", stem_of("first"));
     snprintf(second, sizeof second, "%s", stem_of("second"));
     assert_int_equal(drl_store_export(a, run, 2, first, NULL), DRL_OK);
-    drl_err err = {0};
     if (drl_store_import(b, first, &err) != DRL_OK) fail_msg("%s", err.message);
-    /* found by what identifies it, and exported to the same bytes, provenance and dates included */
+    /* found by what identifies it, and exported to the same bytes, provenance, sessions and dates included */
     int64_t found[2];
     for (int k = 0; k < 2; k++) {
         drl_run_info info = info_of(k ? "vdrl" : "drl", k ? 2 : 1);
@@ -95,6 +100,7 @@ static void there_and_back(void **state) {
     for (int k = 0; k < 2; k++) {
         char *x = text_of(first, k ? "-runs.json" : "-rows.csv"), *y = text_of(second, k ? "-runs.json" : "-rows.csv");
         assert_string_equal(x, y);
+        if (k) assert_non_null(strstr(y, "\"interrupted\""));
         free(x);
         free(y);
     }
@@ -120,9 +126,10 @@ static void write_both(const char *stem, const char *runs, const char *rows) {
     assert_int_equal(drl_write_file(path, rows, strlen(rows), NULL), DRL_OK);
 }
 
-#define RUN                                                                                                            \
+#define RUN_OPEN                                                                                                       \
     "{\"run\":7,\"seed\":1,\"experiment\":\"e\",\"method\":\"m\",\"dataset\":\"d\",\"scale\":\"desk\","                \
-    "\"config_hash\":\"h\",\"dataset_sha256\":\"s\",\"created\":\"c\",\"config\":\"\",\"provenance\":{}}"
+    "\"config_hash\":\"h\",\"dataset_sha256\":\"s\",\"created\":\"c\",\"config\":\"\",\"provenance\":{}"
+#define RUN  RUN_OPEN "}"
 #define HEAD "run,method,seed,metric,t,value,detail,config_hash\n"
 
 static void damaged(void **state) {
@@ -139,6 +146,7 @@ static void damaged(void **state) {
         {"[" RUN "]", HEAD "7,m,1,a,,1,\"\",h,more\n", "8 fields"},
         {"[" RUN "]", "run,method\n", "does not begin"},
         {"[{\"run\":7}]", HEAD, "lacks"},
+        {"[" RUN_OPEN ",\"sessions\":[{\"token\":\"t\"}]}]", HEAD, "run 1 of the list: a session has no status"},
         {"{}", HEAD, "no list"},
         {"[" RUN, HEAD, "no list"},
     };

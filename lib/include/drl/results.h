@@ -79,8 +79,8 @@ drl_status drl_store_describe(drl_store *store, int64_t run_id, char **json, drl
 drl_status drl_store_export(drl_store *store, const int64_t *runs, size_t n, const char *stem, drl_err *err);
 
 /* Reads what drl_store_export wrote, STEM-rows.csv and STEM-runs.json, into the store: runs with their provenance as it
- * was, and their rows, in one transaction. A run that the store has already keeps the rows it has. ERR_NOT_FOUND,
- * ERR_FORMAT: the message names file and line. */
+ * was, their sessions and rows, in one transaction. A run that the store has already keeps the rows it has. Which
+ * session made a row is known where its run has one. ERR_NOT_FOUND, ERR_FORMAT: the message names file and line. */
 drl_status drl_store_import(drl_store *store, const char *stem, drl_err *err);
 /* *run_id of the run that drl_store_run would open, which this does not make: 0 where there is none. */
 drl_status drl_store_find_run(drl_store *store, int64_t *run_id, const drl_run_info *info, drl_err *err);
