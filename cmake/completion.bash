@@ -15,6 +15,12 @@ _drl() {
                 return
             fi
         fi
+        # experiments, but behind a flag its value
+        if [[ ${command[0]} == plot && $current != -* && ${COMP_WORDS[COMP_CWORD - 1]} != @(--*|=) ]]; then
+            words=$("$program" plot --help 2>/dev/null | sed -n 's/^  \([a-z][a-z_]*\) .*/\1/p')
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+            return
+        fi
     fi
     if [[ $current == -* ]]; then
         words=$("$program" "${command[@]}" --help 2>/dev/null | sed -n 's/^ *\(--[a-z][a-z-]*\).*/\1/p')

@@ -180,11 +180,12 @@ static double clock_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Starts DRL_BIN_DIR/argv[0]; what it prints goes to files of the directory, or to `to` where that is given. */
+/* Starts DRL_BIN_DIR/argv[0], or argv[0] where that is absolute; what it prints goes to files of the directory, or to
+ * `to` where that is given. */
 static pid_t start_program(const char *const *argv, const char *to) {
     char path[1024], *args[PROGRAM_ARGS + 1];
     int n = 0;
-    snprintf(path, sizeof path, "%s/%s", DRL_BIN_DIR, argv[0]);
+    snprintf(path, sizeof path, "%s/%s", argv[0][0] == '/' ? "" : DRL_BIN_DIR, argv[0]);
     for (; argv[n]; n++) {
         assert_true(n < PROGRAM_ARGS);
         args[n] = (char *)(uintptr_t)argv[n];

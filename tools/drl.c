@@ -7,6 +7,7 @@
 #include "drl/cli.h"
 #include "drl_data.h"
 #include "drl_model.h"
+#include "drl_plot.h"
 #include "drl_runs.h"
 #include "report/report.h"
 
@@ -17,12 +18,14 @@ int main(int argc, char **argv) {
         "       drl sample ...         images drawn from a trained model\n"
         "       drl likelihood ...     bits per dimension of test images under a trained model\n"
         "       drl encode ...         codes of images by a trained model, as NumPy arrays\n"
+        "       drl plot ...           tables and figures of experiments, anew from their rows\n"
         "       drl report ...         what experiments found, as one page: report.md, report.html\n"
         "       drl --help | --version\n\n`drl data --help`, `drl sample --help` ... say more.\n";
     drl_cli cli = {.program = "drl"};
     drl_err err;
     const char *first = argc > 1 ? argv[1] : "";
     if (strcmp(first, "data") == 0) return data_main(argc - 1, argv + 1);
+    if (strcmp(first, "plot") == 0) return plot_main(argc - 1, argv + 1);
     if (strcmp(first, "report") == 0) return report_main(argc - 1, argv + 1);
     if (strcmp(first, "runs") == 0) return runs_main(argc - 1, argv + 1);
     static const struct {
@@ -44,6 +47,7 @@ int main(int argc, char **argv) {
         drl_fail(&err, DRL_ERR_CONFIG, "unknown argument '%.80s'", first);
     else
         drl_fail(&err, DRL_ERR_CONFIG,
-                 "what to do is missing: drl data ..., runs ..., report ..., sample ..., likelihood ... or encode ...");
+                 "what to do is missing: drl data ..., runs ..., plot ..., report ..., sample ..., likelihood ... or "
+                 "encode ...");
     return drl_cli_report(&cli, &err);
 }

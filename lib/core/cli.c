@@ -72,9 +72,11 @@ static bool is_flag(const char *name) {
     return false;
 }
 
+/* What a word of a command may hold without quotes. */
+static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,-+@%";
+
 /* Appends a word to the command, quoted where a shell would take it apart; what does not fit is cut off. */
 static void add_word(drl_cli *cli, const char *word) {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=,-+@%";
     const size_t room = sizeof cli->command;
     size_t used = strlen(cli->command);
     bool quoted = word[strspn(word, plain)] != '\0' || !*word;
@@ -82,6 +84,34 @@ static void add_word(drl_cli *cli, const char *word) {
     for (; *word && used + 8 < room; word++)
         used += (size_t)snprintf(cli->command + used, room - used, *word == '\'' ? "'\\''" : "%c", *word);
     if (quoted && used + 2 < room) snprintf(cli->command + used, room - used, "'");
+}
+
+/* Takes one word, unquoted in place; the end of what stands there in quotes or plain. NULL: add_word writes no such. */
+static char *take_word(char *at) {
+    char *to = at;
+    if (*at != '\'') return *at ? at + strspn(at, plain) : NULL;
+    for (at++; *at != '\'' || strncmp(at, "'\\''", 4) == 0; at++) {
+        if (*at == '\'') at += 3;
+        if (!*at) return NULL;
+        *to++ = *at;
+    }
+    *to = '\0';
+    return at + 1;
+}
+
+drl_status drl_cli_split(char **words, size_t *n, char *command, drl_err *err) {
+    if (strlen(command) + 8 >= DRL_CLI_COMMAND_MAX)
+        return drl_fail(err, DRL_ERR_LIMIT, "a command of %zu characters, which may have been cut off",
+                        strlen(command));
+    *n = 0;
+    for (char *at = command, *end;; at = end + 1) {
+        end = take_word(at);
+        if (!end || end == at || (*end && *end != ' '))
+            return drl_fail(err, DRL_ERR_FORMAT, "word %zu of the command is not quoted as it should be", *n + 1);
+        words[(*n)++] = at;
+        if (!*end) return DRL_OK;
+        *end = '\0';
+    }
 }
 
 /* argv[from .. to) belongs to a flag that was understood. */

@@ -229,6 +229,62 @@ static void configuration(void **state) {
     unlink(desk), unlink(other), rmdir(dir);
 }
 
+/* A recorded command taken apart is what was given; what was not recorded so is refused. */
+static void commands_taken_apart(void **state) {
+    (void)state;
+    static const char *const values[] = {"plain-._/:=,+@%1", "",   "a b",     "'", "it's", "''", "\\", "'\\''", "x ' y",
+                                         "$x `y` \"z\"",     "*?", "\xc3\xbc"};
+    enum { VALUES = sizeof values / sizeof *values };
+    static drl_cli c;
+    static char config[] = "--config";
+    char *argv[2 * VALUES + 2] = {(char[]){"bin/program"}}, *words[DRL_CLI_COMMAND_MAX / 2];
+    int argc = 1;
+    size_t n;
+    for (size_t i = 0; i < VALUES; i++) {
+        argv[argc++] = config;
+        argv[argc++] = (char *)(uintptr_t)values[i];
+    }
+    argv[argc++] = (char[]){"--threads=2"}; /* is not recorded */
+    assert_int_equal(drl_cli_parse(&c, argc, argv, "Tests.", NULL, 0, NULL), DRL_OK);
+    assert_int_equal(drl_cli_split(words, &n, c.command, NULL), DRL_OK);
+    assert_int_equal(n, argc - 1);
+    assert_string_equal(words[0], "build/bin/program");
+    for (size_t i = 1; i < n; i++) assert_string_equal(words[i], argv[i]);
+
+    static const char *const damaged[] = {"",       " a",   "a ",  "a  b", "a\tb", "a 'b",  "a 'b\\''", "a b'c'",
+                                          "a 'b'c", "a\"b", "a;b", "a $b", "a\\b", "a '''", "a 'b' '",  "'"};
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        drl_err err = {0};
+        snprintf(c.command, sizeof c.command, "%s", damaged[i]);
+        if (drl_cli_split(words, &n, c.command, &err) != DRL_ERR_FORMAT) fail_msg("<%s> passed", damaged[i]);
+        assert_non_null(strstr(err.message, "word "));
+    }
+}
+
+/* A command comes back whole or is refused, wherever it was cut off. */
+static void commands_cut_off(void **state) {
+    (void)state;
+    enum { TIMES = 8 };
+    static drl_cli c;
+    static char value[1024], config[] = "--config";
+    char *argv[1 + 2 * TIMES] = {(char[]){"p"}}, *words[DRL_CLI_COMMAND_MAX / 2];
+    size_t n, whole = 0, cut = 0;
+    for (int quoted = 0; quoted < 2; quoted++)
+        for (size_t length = 400; length < 600; length++) {
+            memset(value, quoted ? ' ' : 'x', length);
+            value[0] = value[length - 1] = 'x', value[length] = '\0';
+            for (int i = 0; i < TIMES; i++) argv[1 + 2 * i] = config, argv[2 + 2 * i] = value;
+            assert_int_equal(drl_cli_parse(&c, 1 + 2 * TIMES, argv, "Tests.", NULL, 0, NULL), DRL_OK);
+            drl_status st = drl_cli_split(words, &n, c.command, NULL);
+            assert_true(st == DRL_OK || st == DRL_ERR_LIMIT);
+            whole += st == DRL_OK, cut += st != DRL_OK;
+            if (st != DRL_OK) continue;
+            assert_int_equal(n, 1 + 2 * TIMES);
+            for (size_t i = 1; i < n; i++) assert_string_equal(words[i], argv[i]);
+        }
+    assert_true(whole > 150 && cut > 150);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),
@@ -239,6 +295,8 @@ int main(void) {
         cmocka_unit_test(help_and_version_win),
         cmocka_unit_test(what_is_printed),
         cmocka_unit_test(configuration),
+        cmocka_unit_test(commands_taken_apart),
+        cmocka_unit_test(commands_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,10 @@ int report_experiment_rank(const char *experiment) {
     return i;
 }
 
+const char *report_experiment_name(int rank) {
+    return rank < EXPERIMENTS ? experiments[rank].name : NULL;
+}
+
 const char *report_experiment_title(const char *experiment) {
     int i = report_experiment_rank(experiment);
     return i < EXPERIMENTS ? experiments[i].title : experiment;

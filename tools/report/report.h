@@ -114,6 +114,8 @@ drl_status report_collect(report *r, drl_err *err);
 extern const char report_about[];
 /* What is known of an experiment: its place, its title and the paper's claim; an unknown one has its name and "". */
 int report_experiment_rank(const char *experiment);
+/* Those that are known, in the order of the report; NULL behind the last. */
+const char *report_experiment_name(int rank);
 const char *report_experiment_title(const char *experiment);
 const char *report_experiment_claim(const char *experiment);
 

@@ -14,7 +14,8 @@
 
 #include "drl/config.h"
 
-#define DRL_CLI_SETS_MAX 64
+#define DRL_CLI_SETS_MAX    64
+#define DRL_CLI_COMMAND_MAX 4096
 
 typedef enum drl_scale { DRL_SCALE_SMOKE, DRL_SCALE_DESK, DRL_SCALE_FULL, DRL_SCALE_PAPER } drl_scale;
 typedef enum drl_cli_action { DRL_CLI_RUN, DRL_CLI_HELP, DRL_CLI_VERSION } drl_cli_action;
@@ -36,7 +37,8 @@ typedef struct drl_cli {
     size_t n_sets;
     char eval_sets[16][DRL_STRING_MAX + 32]; /* "eval.KEY=VALUE", of the flags --KEY; among the sets           */
     size_t n_eval_sets;
-    char command[4096]; /* "build/bin/PROGRAM ..." as a shell takes it, without the flags that change no result */
+    /* "build/bin/PROGRAM ..." as a shell takes it, without the flags that change no result */
+    char command[DRL_CLI_COMMAND_MAX];
     const char *program, *summary; /* last part of argv[0]; what drl_cli_parse was given                */
     const drl_option *options;
     size_t n_options;
@@ -50,6 +52,10 @@ drl_status drl_cli_parse(drl_cli *cli, int argc, char **argv, const char *summar
 /* *cfg = defaults, then the file of --config, or SCALE_DIR/<scale>.ini where none was given, then every --set, then
  * --dataset and --seeds. */
 drl_status drl_cli_config(const drl_cli *cli, void *cfg, const char *scale_dir, drl_err *err);
+
+/* words (DRL_CLI_COMMAND_MAX / 2) = the n words of a `command` once recorded, unquoted in place: no shell takes part.
+ * ERR_FORMAT where it is not written as drl_cli_parse writes it, ERR_LIMIT where it may have been cut off. */
+drl_status drl_cli_split(char **words, size_t *n, char *command, drl_err *err);
 
 /* Prints what --help or --version asked for on standard output and returns the exit status. */
 int drl_cli_answer(const drl_cli *cli);
