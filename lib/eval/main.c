@@ -100,6 +100,11 @@ static drl_status report(drl_eval *e, drl_evaluation *v, drl_err *err) {
     reader r = {.into = v};
     drl_status st = DRL_OK;
     size_t seeds = e->s.eval.eval_seeds;
+    for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) {
+        char *text;
+        st = drl_eval_identify(&text, v->config_hash[i], e, &e->arms[i], err);
+        drl_free(text);
+    }
     for (size_t i = 0; i < e->n_arms * seeds && st == DRL_OK; i++) {
         r.arm = i / seeds;
         st = drl_store_run_rows(e->store, v->runs[i], keep_row, &r, err);
@@ -153,6 +158,7 @@ static drl_status run(drl_eval *e, drl_err *err) {
                          .out = e->cli.out,
                          .program = e->program->name,
                          .command = e->cli.command,
+                         .from = e->cli.from,
                          .store = e->store,
                          .n_arms = e->n_arms,
                          .arms = e->arms};

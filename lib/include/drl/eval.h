@@ -70,11 +70,14 @@ typedef struct drl_evaluation {
     const drl_settings *settings; /* as configured, before variants */
     const char *dataset, *scale, *out, *program;
     const char *command; /* that makes the same */
+    const char *from;    /* STEM of --from, whose rows are in the store by now; "": none. What a report exports beside
+                            rows it reads from there */
     const drl_dataset *data;
     drl_store *store;
     size_t n_arms;
     const drl_arm *arms;
-    int64_t runs[DRL_EVAL_ARMS * DRL_EVAL_SEEDS]; /* (arms, seeds) */
+    int64_t runs[DRL_EVAL_ARMS * DRL_EVAL_SEEDS]; /* (arms, seeds); 0: there is none. Of this store alone */
+    char config_hash[DRL_EVAL_ARMS][65];          /* of an arm's runs, the same in every store (drl_run_info) */
     size_t n_rows;
     drl_eval_row *rows;
 } drl_evaluation;
