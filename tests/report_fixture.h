@@ -58,11 +58,13 @@ static void fixture_make(const char *dir, const char *tables, const char *figure
     fixture_write(t, "downstream-folder-tiny-desk-rows.csv", fixture_rows);
     fixture_write(t, "downstream-folder-tiny-desk-claims.csv", "id,statement,verdict\nC2,held,reproduced\n");
     fixture_write(f, "downstream-folder-tiny-desk.svg", fixture_svg);
-    /* variants of settings, whose dataset is found in the runs; no figure */
+    /* under a name, whose dataset is found in the runs; no figure */
     fixture_write(t, "detail_control-levels-folder-tiny-desk.csv", "codes,k-NN\nx,1\n");
     fixture_write(t, "detail_control-levels-folder-tiny-desk.md",
                   "**Levels**\n\n| codes |\n\nVariants of these settings: a: t\\_x=1 \\| b: t\\_x=2.\n");
     fixture_write(t, "detail_control-levels-folder-tiny-desk-runs.json", fixture_runs);
+    fixture_write(t, "detail_control-levels-folder-tiny-desk-pictures.safetensors", "x");
+    fixture_write(t, "detail_control-levels-folder-tiny-desk-claims.csv", "id,statement,verdict\nC4,smoke,none\n");
     /* no runs, a further table, and an experiment nobody knows */
     fixture_write(t, "compare-desk-pictures-desk-bounds.csv", "bound,holds\nx,yes\n");
     fixture_write(f, "compare-desk-pictures-desk.svg", fixture_svg);

@@ -42,9 +42,7 @@ static const char text[] =
     "    build/bin/drl plot downstream compare --out build/runs\n"
     "    build/bin/drl plot downstream --from results --out remade\n\n"
     "With --from the commands are those of the tables DIR/EXPERIMENT-*.md, and the rows DIR/STEM-rows.csv and\n"
-    "DIR/STEM-runs.json beside them are imported into OUT. A DIR that has a directory tables means that one.\n"
-    "The figure of detail_control is of OUT/detail, which its runs wrote: exported rows give its tables alone, and an\n"
-    "error.\n\n"
+    "DIR/STEM-runs.json beside them are imported into OUT. A DIR that has a directory tables means that one.\n\n"
     "Experiments:\n";
 
 /* Room behind a command: --from STEM --out DIR --data-dir DIR --quiet, NULL. */

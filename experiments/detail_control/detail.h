@@ -11,6 +11,8 @@
 #define DETAIL_LOW        "detail_low_error"    /* in the means of DETAIL_BLOCK x DETAIL_BLOCK pixels    */
 #define DETAIL_HIGH       "detail_high_error"   /* in what these leave                                   */
 
+#define DETAIL_DONE "detail_measured" /* put last, with what the others hold for as its value     */
+
 #define DETAIL_BLOCK 4
 
 /* drl_eval_program.measure: the rows, and the picture of the first two dimensions of the codes. */
@@ -25,9 +27,25 @@ typedef struct detail_picture {
     float place[DETAIL_POINTS][2];
     int32_t label[DETAIL_POINTS];
     uint8_t *grid;
+    char key[65]; /* of the model */
 } detail_picture;
 
-/* Reads what detail_measure has kept of a run. picture->grid is to be freed, on DRL_OK. ERR_IO, ERR_FORMAT. */
+/* How many of the test images are points of a picture: the first ones. */
+size_t detail_points(const drl_images *test);
+
+/* What detail_measure keeps of a run, OUT/detail/run-N.safetensors. picture->grid is to be freed, where DRL_OK is
+ * returned. ERR_IO, ERR_FORMAT. */
+drl_status detail_write(const detail_picture *picture, const char *out, int64_t run, drl_err *err);
 drl_status detail_read(detail_picture *picture, const char *out, int64_t run, drl_err *err);
+
+/* The run whose picture the figure shows: of an arm's seed 1. 0: there is none, and no panel either. */
+int64_t detail_run(const drl_evaluation *e, size_t arm);
+
+/* What the figure shows is no rows: detail_export writes it beside them, STEM-pictures.safetensors (pictures.c says
+ * what is in it; equal pictures and rows give equal bytes), and prints where. detail_import takes such a file of
+ * e->from and puts its pictures where detail_read finds them, all of them or none: whoever has the rows and this file
+ * has the figure. ERR_NOT_FOUND, and ERR_FORMAT where it is damaged or belongs to other arms, images or rows. */
+drl_status detail_export(const drl_evaluation *e, drl_err *err);
+drl_status detail_import(const drl_evaluation *e, drl_err *err);
 
 #endif

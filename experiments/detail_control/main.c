@@ -76,7 +76,8 @@ static drl_status make_table(const drl_evaluation *e, drl_err *err) {
 /* The data file (plots/detail_control.gp says what is in it) and the file of the grids' pixels. */
 static drl_status write_arm(FILE *points, FILE *pixels, const drl_evaluation *e, size_t arm, drl_err *err) {
     static detail_picture p;
-    drl_status st = detail_read(&p, e->out, e->runs[arm * e->settings->eval.eval_seeds], err);
+    if (detail_run(e, arm) == 0) return DRL_OK; /* a report of what is there */
+    drl_status st = detail_read(&p, e->out, detail_run(e, arm), err);
     if (st != DRL_OK) return st;
     char title[160];
     snprintf(title, sizeof title, "%s: k-NN %.1f %%", e->arms[arm].title,
@@ -128,6 +129,8 @@ static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
     if (st == DRL_OK) st = drl_eval_claims(e, err);
+    if (st == DRL_OK && e->from[0]) st = detail_import(e, err);
+    if (st == DRL_OK) st = detail_export(e, err);
     char title[80];
     snprintf(title, sizeof title, "Control of the level of detail (seed 1 of %zu)", e->settings->eval.eval_seeds);
     return st == DRL_OK ? drl_eval_figure(e, "detail_control", title, write_data, err) : st;

@@ -6,10 +6,8 @@
 
 #include "detail.h"
 #include "drl/bands.h"
-#include "drl/file.h"
 #include "drl/log.h"
 #include "drl/mem.h"
-#include "drl/safetensors.h"
 #include "drl/sampling.h"
 
 #define VERSION    1    /* of what the rows mean: raised where the same model gives others */
@@ -117,10 +115,6 @@ static drl_status measure_samples(const drl_subject *s, drl_score_model *network
 
 /* ---- The picture ------------------------------------------------------------------------------------------------- */
 
-static void path_of(char path[DRL_PATH_MAX], const char *out, int64_t run) {
-    snprintf(path, DRL_PATH_MAX, "%.3900s/detail/run-%lld.safetensors", out, (long long)run);
-}
-
 static int ascending(const void *a, const void *b) {
     drl_real x = *(const drl_real *)a, y = *(const drl_real *)b;
     return (x > y) - (x < y);
@@ -182,75 +176,36 @@ static drl_status sample_grid(uint8_t *pixels, const drl_subject *s, drl_score_m
     return st;
 }
 
-static drl_status write_picture(const char *path, const drl_subject *s, const codes *c, const range r[2],
-                                const uint8_t *pixels, drl_err *err) {
-    static float place[DETAIL_POINTS][2];
-    const drl_images *im = &s->model->data->split[DRL_SPLIT_TEST];
-    size_t n = c->test.n < DETAIL_POINTS ? c->test.n : DETAIL_POINTS, d = c->test.d;
-    for (size_t i = 0; i < n; i++)
+size_t detail_points(const drl_images *test) {
+    return test->n < DETAIL_POINTS ? test->n : DETAIL_POINTS;
+}
+
+static void put_points(detail_picture *p, const codes *c, const range r[2]) {
+    size_t d = c->test.d;
+    for (size_t i = 0; i < p->points; i++)
         for (size_t j = 0; j < 2; j++)
-            place[i][j] =
+            p->place[i][j] =
                 j < d && r[j].half > 0 ? (float)(((double)c->raw_test[i * d + j] - r[j].middle) / r[j].half) : 0;
-    drl_st_writer *w = NULL;
-    drl_status st = drl_st_writer_new(&w, err);
-    if (st == DRL_OK) st = drl_st_add(w, "place", "F32", 2, (size_t[]){n, 2}, place, err);
-    if (st == DRL_OK) st = drl_st_add(w, "label", "I32", 1, (size_t[]){n}, c->test.y, err);
-    if (st == DRL_OK)
-        st = drl_st_add(w, "grid", "U8", 3, (size_t[]){DETAIL_GRID * im->h, DETAIL_GRID * im->w, im->c}, pixels, err);
-    if (st == DRL_OK) st = drl_st_add_metadata(w, "key", s->model->key, err);
-    if (st == DRL_OK) st = drl_st_write(w, path, err);
-    drl_st_writer_free(w);
-    return st;
+    memcpy(p->label, c->test.y, p->points * sizeof *p->label);
 }
 
 static drl_status make_picture(const drl_subject *s, drl_score_model *network, const codes *c, drl_err *err) {
-    char dir[DRL_PATH_MAX], path[DRL_PATH_MAX];
     const drl_images *im = &s->model->data->split[DRL_SPLIT_TEST];
+    static detail_picture p;
     range r[2];
-    uint8_t *pixels = NULL;
-    snprintf(dir, sizeof dir, "%.3900s/detail", s->out);
-    path_of(path, s->out, s->run);
-    drl_status st = drl_make_dirs(dir, err);
-    if (st == DRL_OK) drl_temporary_sweep(dir);
+    drl_status st = DRL_OK;
+    p = (detail_picture){.points = detail_points(im), .side = DETAIL_GRID * im->h, .channels = im->c};
+    snprintf(p.key, sizeof p.key, "%s", s->model->key);
     for (size_t j = 0; j < 2 && st == DRL_OK; j++) st = range_of(&r[j], c->raw_test, c->test.n, c->test.d, j, err);
-    if (st == DRL_OK)
-        st = drl_alloc(&pixels, DETAIL_GRID * DETAIL_GRID * im->h * im->w * im->c, 1, "grid of images", err);
-    if (st == DRL_OK) st = sample_grid(pixels, s, network, c, r, err);
-    if (st == DRL_OK) st = write_picture(path, s, c, r, pixels, err);
-    drl_free(pixels);
-    return st;
-}
-
-drl_status detail_read(detail_picture *p, const char *out, int64_t run, drl_err *err) {
-    char path[DRL_PATH_MAX];
-    drl_st *file;
-    path_of(path, out, run);
-    drl_status st = drl_st_open(&file, path, err);
-    if (st != DRL_OK) return st;
-    const drl_st_tensor *place = drl_st_find(file, "place"), *label = drl_st_find(file, "label"),
-                        *grid = drl_st_find(file, "grid");
-    bool good = place && label && grid && place->rank == 2 && place->shape[1] == 2 &&
-                place->shape[0] <= DETAIL_POINTS && label->count == place->shape[0] && grid->rank == 3 &&
-                grid->shape[0] == grid->shape[1] && grid->shape[2] <= DRL_MAX_CHANNELS &&
-                strcmp(place->dtype, "F32") == 0 && strcmp(label->dtype, "I32") == 0 && strcmp(grid->dtype, "U8") == 0;
-    if (!good) st = drl_fail(err, DRL_ERR_FORMAT, "%s: not a picture of codes; remove it to make it again", path);
-    if (st == DRL_OK) st = drl_alloc(&p->grid, grid->count, 1, "grid of images", err);
-    if (st == DRL_OK) {
-        p->points = place->shape[0];
-        p->side = grid->shape[0];
-        p->channels = grid->shape[2];
-        memcpy(p->place, place->data, place->count * sizeof(float));
-        memcpy(p->label, label->data, label->count * sizeof(int32_t));
-        memcpy(p->grid, grid->data, grid->count);
-    }
-    drl_st_close(file);
+    if (st == DRL_OK) st = drl_alloc(&p.grid, p.side * p.side * p.channels, 1, "grid of images", err);
+    if (st == DRL_OK) st = sample_grid(p.grid, s, network, c, r, err);
+    if (st == DRL_OK) put_points(&p, c, r);
+    if (st == DRL_OK) st = detail_write(&p, s->out, s->run, err);
+    drl_free(p.grid);
     return st;
 }
 
 /* ---- All of it --------------------------------------------------------------------------------------------------- */
-
-/* The row that is put last, with what it holds for as its value. */
-#define DONE "detail_measured"
 
 static double holds_for(const drl_subject *s) {
     return VERSION + 1e-7 * (double)s->arm->settings.eval.eval_sampling;
@@ -258,22 +213,19 @@ static double holds_for(const drl_subject *s) {
 
 /* Whether rows and picture of this very model are there. */
 static drl_status is_done(bool *done, const drl_subject *s, drl_err *err) {
-    char path[DRL_PATH_MAX];
+    static detail_picture p;
     double held = 0;
-    drl_st *file;
     drl_err ignored;
     *done = false;
-    drl_status st = drl_store_get(s->store, s->run, DONE, NAN, done, &held, NULL, 0, err);
+    drl_status st = drl_store_get(s->store, s->run, DETAIL_DONE, NAN, done, &held, NULL, 0, err);
     if (st != DRL_OK || !s->resume || !*done || held != holds_for(s)) {
         *done = false;
         return st;
     }
-    path_of(path, s->out, s->run);
-    *done = drl_st_open(&file, path, &ignored) == DRL_OK;
+    *done = detail_read(&p, s->out, s->run, &ignored) == DRL_OK;
     if (!*done) return DRL_OK;
-    const char *key = drl_st_metadata(file, "key");
-    *done = key && strcmp(key, s->model->key) == 0;
-    drl_st_close(file);
+    *done = strcmp(p.key, s->model->key) == 0;
+    drl_free(p.grid);
     return DRL_OK;
 }
 
@@ -285,14 +237,14 @@ drl_status detail_measure(const drl_subject *s, drl_err *err) {
     drl_status st = is_done(&done, s, err);
     if (st != DRL_OK || done) return st;
     drl_log("%s: sampling from its codes", s->label);
-    st = put(s, DONE, 0, "being measured", err); /* what is there is replaced, or nothing counts */
+    st = put(s, DETAIL_DONE, 0, "being measured", err); /* what is there is replaced, or nothing counts */
     if (st == DRL_OK) st = open_codes(&c, s, err);
     if (st == DRL_OK) st = measure_class(s, &c, err);
     if (st == DRL_OK) /* not the average: the codes that probes and picture show are those of the last weights */
         st = drl_score_model_open(&network, s->model, &(drl_score_model_cfg){.weights = DRL_WEIGHTS_RAW}, err);
     if (st == DRL_OK) st = measure_samples(s, network, err);
     if (st == DRL_OK) st = make_picture(s, network, &c, err);
-    if (st == DRL_OK) st = put(s, DONE, holds_for(s), "version + steps / 10^7", err);
+    if (st == DRL_OK) st = put(s, DETAIL_DONE, holds_for(s), "version + steps / 10^7", err);
     if (st == DRL_OK) drl_log("  sampled and measured in %.1f s", drl_now() - start);
     drl_score_model_close(network);
     close_codes(&c);

@@ -10,7 +10,19 @@
 #include "drl/share.h"
 #include "eval/eval.h"
 
+#define NAME_MAX_LENGTH 64
+
 /* ---- Settings ---------------------------------------------------------------------------------------------------- */
+
+/* A part of file names, between dashes. */
+static drl_status check_name(const char *name, drl_err *err) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    if (name[strspn(name, letters)])
+        return drl_fail(err, DRL_ERR_CONFIG, "eval.name: '%.60s': want letters, digits and _ alone", name);
+    if (strlen(name) > NAME_MAX_LENGTH)
+        return drl_fail(err, DRL_ERR_CONFIG, "eval.name: %zu characters, at most %d", strlen(name), NAME_MAX_LENGTH);
+    return DRL_OK;
+}
 
 /* What would leave nothing to report, or cannot be trained. */
 static drl_status check(drl_eval *e, drl_err *err) {
@@ -22,7 +34,7 @@ static drl_status check(drl_eval *e, drl_err *err) {
         if (!(times->v[i] > times->v[i - 1]))
             return drl_fail(err, DRL_ERR_CONFIG, "eval.times: want rising times, got %g before %g", times->v[i - 1],
                             times->v[i]);
-    drl_status st = DRL_OK;
+    drl_status st = check_name(e->s.eval.eval_name, err);
     for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) {
         st = drl_model_check(&e->arms[i].settings.model, err);
         if (st == DRL_OK && e->program->check) st = e->program->check(&e->arms[i], err);
@@ -93,6 +105,11 @@ static drl_status report(drl_eval *e, drl_evaluation *v, drl_err *err) {
     reader r = {.into = v};
     drl_status st = DRL_OK;
     size_t seeds = e->s.eval.eval_seeds;
+    for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) {
+        char *text;
+        st = drl_eval_identify(&text, v->config_hash[i], e, &e->arms[i], err);
+        drl_free(text);
+    }
     for (size_t i = 0; i < e->n_arms * seeds && st == DRL_OK; i++) {
         r.arm = i / seeds;
         st = drl_store_run_rows(e->store, v->runs[i], keep_row, &r, err);
@@ -147,6 +164,7 @@ static drl_status run(drl_eval *e, drl_err *err) {
                          .program = e->program->name,
                          .command = e->cli.command,
                          .claims = e->program->claims ? &e->claims : NULL,
+                         .from = e->cli.from,
                          .store = e->store,
                          .n_arms = e->n_arms,
                          .arms = e->arms};

@@ -19,7 +19,9 @@ drl_status drl_eval_stem(char path[DRL_PATH_MAX], const drl_evaluation *e, const
     char dir[DRL_PATH_MAX], name[DRL_DATASET_SHORT_MAX];
     drl_dataset_short_name(name, e->dataset);
     snprintf(dir, sizeof dir, "%s/%s", e->out, kind);
-    int n = snprintf(path, DRL_PATH_MAX, "%s/%s/%s-%s-%s", e->out, kind, e->program, name, e->scale);
+    const char *own = e->settings->eval.eval_name;
+    int n = snprintf(path, DRL_PATH_MAX, "%s/%s/%s%s%s-%s-%s", e->out, kind, e->program, own[0] ? "-" : "", own, name,
+                     e->scale);
     if (n < 0 || n >= DRL_PATH_MAX - 64) return drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", e->out);
     drl_status st = drl_make_dirs(dir, err);
     if (st == DRL_OK) drl_temporary_sweep(dir);

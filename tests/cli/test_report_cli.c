@@ -54,8 +54,9 @@ static void test_html(void **state) {
                                  "<pre><code>build/bin/downstream --set &quot;a_b=1 | 2&quot; --seeds 7</code></pre>",
                                  "<h2>R3:",
                                  "folder:tiny.zip, desk scale: levels</h3>",
-                                 "build/bin/detail_control --scale desk --dataset folder:tiny.zip --seeds 2 "
-                                 "--variants &quot;a: t_x=1 | b: t_x=2&quot;</code>",
+                                 "build/bin/detail_control --name levels --scale desk --dataset folder:tiny.zip "
+                                 "--seeds 2 --variants &quot;a: t_x=1 | b: t_x=2&quot;</code>",
+                                 "detail_control-levels-folder-tiny-desk-claims.csv",
                                  "<h2>All methods",
                                  "desk-pictures, desk scale</h3>",
                                  "build/bin/compare --scale desk --dataset desk-pictures</code>",
@@ -74,6 +75,8 @@ static void test_html(void **state) {
     holds(t, "Some CPU, 2 processors");
     holds(t, "zlib 1.2");
     holds(t, "<a href=\"tables/downstream-folder-tiny-desk-rows.csv\">");
+    holds(t, "<a href=\"tables/detail_control-levels-folder-tiny-desk-pictures.safetensors\">");
+    assert_int_equal(count(t, "-pictures.safetensors</a>"), 1);
     holds(t, "compare-desk-pictures-desk-runs.json is missing");
 
     /* missing figures are said to be missing */

@@ -18,8 +18,9 @@ static bool ends_in(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* EXPERIMENT-DATASET-SCALE[-PART]: where the dataset and the scale begin, and how long the stem is without the part.
- * The last scale in the name counts: a dataset may be called so too. false: the name is not of that form. */
+/* EXPERIMENT-[NAME-]DATASET-SCALE[-PART]: where the dataset, the name before it included, and the scale begin, and how
+ * long the stem is without the part. The last scale in the stem counts: a dataset may be called so too. false: the stem
+ * is not of that form. */
 static bool split_stem(const char *stem, size_t *dataset, size_t *scale, size_t *size) {
     static const char *const scales[] = {"smoke", "desk", "full", "paper"};
     const char *dash = strchr(stem, '-');
@@ -138,8 +139,11 @@ static char *shell_word(report *r, const char *text, drl_err *err) {
     return word;
 }
 
-/* The command as the settings say it: as many seeds as there were, and variants that are not the program's own. */
+/* The command as the settings say it: the name, as many seeds as there were, and variants that are not the program's
+ * own. */
 static drl_status make_command(report *r, report_block *b, drl_err *err) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const char *name = b->variant[strspn(b->variant, letters)] ? "" : b->variant; /* files renamed by hand */
     char seeds[32] = "", *variants = NULL, *word = shell_word(r, b->dataset, err);
     size_t which;
     if (!word) return DRL_ERR_MEMORY;
@@ -152,8 +156,9 @@ static drl_status make_command(report *r, report_block *b, drl_err *err) {
         if (ends_in(variants, ".")) variants[strlen(variants) - 1] = '\0';
         if (!(variants = shell_word(r, variants, err))) return DRL_ERR_MEMORY;
     }
-    b->command = report_print(&r->pool, err, "build/bin/%s --scale %s --dataset %s%s%s%s", b->experiment, b->scale,
-                              word, seeds, variants ? " --variants " : "", variants ? variants : "");
+    b->command = report_print(&r->pool, err, "build/bin/%s%s%s --scale %s --dataset %s%s%s%s", b->experiment,
+                              name[0] ? " --name " : "", name, b->scale, word, seeds, variants ? " --variants " : "",
+                              variants ? variants : "");
     return b->command ? DRL_OK : DRL_ERR_MEMORY;
 }
 
@@ -180,7 +185,7 @@ static drl_status find_command(report *r, report_block *b, drl_err *err) {
 
 /* ---- Blocks ------------------------------------------------------------------------------------------------------ */
 
-/* The dataset as the runs call it. What stands before its short name in the stem is a variant's name. */
+/* The dataset as the runs call it. What stands before its short name in the stem is what --name said. */
 static drl_status name_dataset(report *r, report_block *b, drl_err *err) {
     char name[DRL_DATASET_SHORT_MAX];
     if (b->runs.datasets.n != 1) return DRL_OK;
@@ -205,7 +210,9 @@ static int by_rank(const void *a, const void *b) {
 static drl_status read_block(report *r, report_block *b, drl_err *err) {
     drl_status st = DRL_OK;
     char *path = path_of(r, r->in, b->stem, "", err);
-    if (!path) return DRL_ERR_MEMORY;
+    char *pictures = path_of(r, r->in, b->stem, "-pictures.safetensors", err);
+    if (!path || !pictures) return DRL_ERR_MEMORY;
+    b->pictures = report_is_file(pictures);
     qsort(b->tables, b->n, sizeof *b->tables, by_rank);
     for (size_t i = 0; i < b->n && st == DRL_OK; i++) st = read_table(r, &b->tables[i], err);
     if (st == DRL_OK) st = find_figure(r, &b->figure, b->stem, err);

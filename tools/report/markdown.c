@@ -188,6 +188,7 @@ static void put_environment(FILE *f, const report *r, const report_block *b) {
     }
     if (runs->times) fputs(", ", f), put_link(f, r->in_link, b->stem, "-rows.csv");
     if (runs->n) fputs(", ", f), put_link(f, r->in_link, b->stem, "-runs.json");
+    if (b->pictures) fputs(", ", f), put_link(f, r->in_link, b->stem, "-pictures.safetensors");
     fputs("\n\n", f);
 }
 

@@ -87,7 +87,8 @@ typedef struct report_table {
     const char *figure; /* path of STEM.svg; NULL: none                               */
 } report_table;
 
-/* One experiment on one dataset at one scale: EXPERIMENT-[VARIANT-]DATASET-SCALE. */
+/* One experiment on one dataset at one scale: EXPERIMENT-[VARIANT-]DATASET-SCALE, where the variant is what --name
+ * said. */
 typedef struct report_block {
     const char *stem, *experiment, *variant, *dataset, *scale; /* dataset: as it is given to --dataset */
     report_table *tables;                                      /* main, others, claims                   */
@@ -95,6 +96,7 @@ typedef struct report_block {
     const char *figure;  /* path of the main figure; NULL: missing */
     const char *command; /* makes its numbers */
     report_runs runs;
+    bool pictures; /* there is a STEM-pictures.safetensors, of which the figure is drawn */
 } report_block;
 
 typedef struct report {

@@ -17,6 +17,7 @@
 #define DRL_EVAL_OPTIONS(X)                                                                                            \
     X(STRING, eval, methods, "drl", DRL_ANY, "methods, separated by commas")                                           \
     X(STRING, eval, variants, "", DRL_ANY, "NAME: SECTION.KEY=VALUE ... | NAME: ...: each method under each")          \
+    X(STRING, eval, name, "", DRL_ANY, "keeps tables and figures apart: PROGRAM-NAME-DATASET-SCALE")                   \
     X(LIST, eval, times, "0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1", DRL_RANGE(0, 1), "times t of the codes") \
     X(SIZE, eval, seeds, "3", DRL_RANGE(1, 100), "seeds: models trained and probed, 1, 2, ...")                        \
     X(REAL, eval, detail, "-1", DRL_RANGE(-1, 1), "level of detail, 0 coarse to 1 fine: the density of t; < 0: not")   \
@@ -68,13 +69,16 @@ typedef struct drl_eval_row {
 typedef struct drl_evaluation {
     const drl_settings *settings; /* as configured, before variants */
     const char *dataset, *scale, *out, *program;
-    const char *command;                  /* that makes the same */
+    const char *command; /* that makes the same */
+    const char *from;    /* STEM of --from, whose rows are in the store by now; "": none. What a report exports beside
+                            rows it reads from there */
     const struct drl_claims_file *claims; /* of the program; NULL: none */
     const drl_dataset *data;
     drl_store *store;
     size_t n_arms;
     const drl_arm *arms;
-    int64_t runs[DRL_EVAL_ARMS * DRL_EVAL_SEEDS]; /* (arms, seeds) */
+    int64_t runs[DRL_EVAL_ARMS * DRL_EVAL_SEEDS]; /* (arms, seeds); 0: there is none. Of this store alone */
+    char config_hash[DRL_EVAL_ARMS][65];          /* of an arm's runs, the same in every store (drl_run_info) */
     size_t n_rows;
     drl_eval_row *rows;
 } drl_evaluation;
@@ -112,7 +116,8 @@ int drl_eval_find(const drl_evaluation *e, const char *method, const char *varia
 /* "85.01", "85.01 ± 0.30" or "–". */
 void drl_eval_cell(char *buf, size_t size, drl_stats s);
 
-/* path = OUT/KIND/PROGRAM-DATASET-SCALE, KIND "tables" or "figures"; the directory is made. */
+/* path = OUT/KIND/PROGRAM-DATASET-SCALE, or PROGRAM-NAME-DATASET-SCALE where eval.name is set; KIND "tables" or
+ * "figures"; the directory is made. */
 drl_status drl_eval_stem(char path[DRL_PATH_MAX], const drl_evaluation *e, const char *kind, drl_err *err);
 
 /* Notes below a table: scale, seeds, networks, budget, probes; and its command. */
