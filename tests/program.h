@@ -180,9 +180,14 @@ static double clock_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Starts DRL_BIN_DIR/argv[0], or argv[0] where that is absolute; what it prints goes to files of the directory, or to
- * `to` where that is given. */
-static pid_t start_program(const char *const *argv, const char *to) {
+/* path = where a program that was started as `name` ("" for one alone) prints to: "stdout" or "stderr". */
+static void printed_path(char path[300], const char *name, const char *stream) {
+    snprintf(path, 300, "%s/%s%s", program_dir, name, stream);
+}
+
+/* Starts DRL_BIN_DIR/argv[0], or argv[0] where that is absolute; what it prints goes to files of the directory, its
+ * standard output to `to` where that is given. Programs that run at once need a name each. */
+static pid_t start_named(const char *name, const char *const *argv, const char *to) {
     char path[1024], *args[PROGRAM_ARGS + 1];
     int n = 0;
     snprintf(path, sizeof path, "%s/%s", argv[0][0] == '/' ? "" : DRL_BIN_DIR, argv[0]);
@@ -196,8 +201,8 @@ static pid_t start_program(const char *const *argv, const char *to) {
     assert_true(child >= 0);
     if (child > 0) return child;
     char out_path[300], err_path[300];
-    snprintf(out_path, sizeof out_path, "%s/stdout", program_dir);
-    snprintf(err_path, sizeof err_path, "%s/stderr", program_dir);
+    printed_path(out_path, name, "stdout");
+    printed_path(err_path, name, "stderr");
     int out = open(to ? to : out_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     int err = open(err_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     dup2(out, 1), dup2(err, 2);
@@ -205,8 +210,12 @@ static pid_t start_program(const char *const *argv, const char *to) {
     _exit(127);
 }
 
+static pid_t start_program(const char *const *argv, const char *to) {
+    return start_named("", argv, to);
+}
+
 /* Waits for it and collects what it printed. A sanitizer's report is a failure, whatever the test looks at. */
-static void finish_program(outcome *o, pid_t child) {
+static void finish_named(outcome *o, const char *name, pid_t child) {
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     o->status = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
@@ -215,7 +224,7 @@ static void finish_program(outcome *o, pid_t child) {
     const size_t room[] = {sizeof o->out, sizeof o->err};
     for (int i = 0; i < 2; i++) {
         char path[300];
-        snprintf(path, sizeof path, "%s/%s", program_dir, names[i]);
+        printed_path(path, name, names[i]);
         to[i][0] = '\0';
         if (access(path, R_OK) != 0) continue;
         size_t size;
@@ -224,6 +233,10 @@ static void finish_program(outcome *o, pid_t child) {
         if (i == 1 && strstr(text, "Sanitizer")) fail_msg("%s", text);
         free(text);
     }
+}
+
+static void finish_program(outcome *o, pid_t child) {
+    finish_named(o, "", child);
 }
 
 static void run_program(outcome *o, const char *const *argv) {

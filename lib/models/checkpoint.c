@@ -124,13 +124,17 @@ cJSON *drl_checkpoint_json(const char *dir) {
     return cJSON_Parse(text);
 }
 
-/* Seconds of training so far, which checkpoint.json alone knows; 0 where it does not. */
-static double read_seconds(const char *dir) {
+/* A number of checkpoint.json; 0 where it is not there. */
+static double read_number(const char *dir, const char *key) {
     cJSON *o = drl_checkpoint_json(dir);
-    const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(o, "train_seconds");
-    double value = cJSON_IsNumber(seconds) && seconds->valuedouble > 0 ? seconds->valuedouble : 0;
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(o, key);
+    double value = cJSON_IsNumber(number) && number->valuedouble > 0 ? number->valuedouble : 0;
     cJSON_Delete(o);
     return isfinite(value) ? value : 0;
+}
+
+bool drl_checkpoint_settled(const drl_model *m, const char *dir) {
+    return read_number(dir, "step") == (double)m->optim.step;
 }
 
 drl_status drl_checkpoint_read(drl_model *m, const char *dir, bool *found, drl_err *err) {
@@ -141,6 +145,6 @@ drl_status drl_checkpoint_read(drl_model *m, const char *dir, bool *found, drl_e
     st = read_all(m, file, err);
     drl_st_close(file);
     if (st != DRL_OK) return drl_err_context(err, st, "%s/checkpoint.safetensors", dir);
-    m->train_seconds = read_seconds(dir);
+    m->train_seconds = read_number(dir, "train_seconds"); /* which it alone knows */
     return DRL_OK;
 }

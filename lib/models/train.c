@@ -8,6 +8,8 @@
 #include "drl/interrupt.h"
 #include "drl/log.h"
 #include "drl/model.h"
+#include "models/checkpoint.h"
+#include "models/train.h"
 
 /* ---- One step ---------------------------------------------------------------------------------------------------- */
 
@@ -71,19 +73,10 @@ static drl_status save(drl_model *m, const drl_train_run *run, double *since, dr
     return drl_checkpoint_write(m, run->dir, run->provenance, err);
 }
 
-drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {
-    run->seconds = run->images_per_second = 0;
-    if (!m->train) return DRL_OK; /* there is nothing to learn */
-    drl_status st = drl_make_dirs(run->dir, err);
-    bool found = false;
-    if (st == DRL_OK) drl_temporary_sweep(run->dir);
-    if (st == DRL_OK && run->resume) st = drl_checkpoint_read(m, run->dir, &found, err);
-    if (st != DRL_OK) return st;
+/* The steps that are missing. */
+static drl_status train(drl_model *m, drl_train_run *run, drl_err *err) {
     size_t steps = m->cfg.train_steps, first = (size_t)m->optim.step;
-    if (found) drl_log("%s: continued from %s at step %zu of %zu", run->label, run->dir, first, steps);
-    measure(m, run);
-    if (found && first >= steps) return DRL_OK;
-
+    drl_status st = DRL_OK;
     double saved = drl_now(), loss = NAN, smooth = NAN;
     drl_progress progress;
     drl_progress_begin(&progress, run->label, first, steps);
@@ -106,6 +99,44 @@ drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {
                         "%s: interrupted at step %llu of %zu; the checkpoint is in %s, the same command continues it",
                         run->label, (unsigned long long)m->optim.step, steps, run->dir);
     return DRL_OK;
+}
+
+/* ---- One program at a time --------------------------------------------------------------------------------------- */
+
+drl_status drl_train_lock(drl_lock *lock, const drl_train_run *run, drl_err *err) {
+    char path[DRL_PATH_MAX + 8], busy[256];
+    snprintf(path, sizeof path, "%s/lock", run->dir);
+    snprintf(busy, sizeof busy, "%.200s is being trained", run->label);
+    return drl_lock_take(lock, path, busy, err);
+}
+
+/* *done: the checkpoint that is there is of the last step. */
+static drl_status look(drl_model *m, const drl_train_run *run, bool *found, bool *done, drl_err *err) {
+    drl_status st = run->resume ? drl_checkpoint_read(m, run->dir, found, err) : DRL_OK;
+    *done = st == DRL_OK && *found && m->optim.step >= m->cfg.train_steps;
+    return st;
+}
+
+drl_status drl_model_train(drl_model *m, drl_train_run *run, drl_err *err) {
+    drl_lock lock = {.held = false};
+    bool found = false, done = false;
+    run->seconds = run->images_per_second = 0;
+    if (!m->train) return DRL_OK; /* there is nothing to learn */
+    drl_status st = drl_make_dirs(run->dir, err);
+    if (st == DRL_OK) drl_temporary_sweep(run->dir);
+    /* what is finished is only read; else once more under the lock: another program may have gone on with it */
+    if (st == DRL_OK) st = look(m, run, &found, &done, err);
+    if (st == DRL_OK && !(done && drl_checkpoint_settled(m, run->dir))) {
+        st = drl_train_lock(&lock, run, err);
+        if (st == DRL_OK) st = look(m, run, &found, &done, err);
+    }
+    if (st == DRL_OK && found)
+        drl_log("%s: continued from %s at step %llu of %zu", run->label, run->dir, (unsigned long long)m->optim.step,
+                m->cfg.train_steps);
+    if (st == DRL_OK) measure(m, run);
+    if (st == DRL_OK && !done) st = train(m, run, err);
+    drl_lock_release(&lock);
+    return st;
 }
 
 drl_status drl_model_obtain(drl_model **m, const drl_model_cfg *cfg, const drl_dataset *data, uint64_t seed,

@@ -164,6 +164,7 @@ drl_status drl_store_open_existing(drl_store **out, const char *dir, drl_err *er
 
 void drl_store_close(drl_store *s) {
     if (!s) return;
+    drl_lock_release(&s->lock);
     sqlite3_close(s->db);
     drl_free(s);
 }

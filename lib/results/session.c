@@ -26,7 +26,8 @@ static void boot_id(char buf[64]) {
 }
 
 /* When a process began, in ticks since the boot (field 22 of /proc/PID/stat; the second, a name in brackets, may hold
- * anything): tells it from a later one of the same number. 0: not known. */
+ * anything): tells it from a later one of the same number. 0: not known, or it has ended and only its parent does not
+ * know yet (field 3 is Z). */
 static int64_t start_of(int64_t pid) {
     char path[64], line[1024];
     snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
@@ -37,6 +38,7 @@ static int64_t start_of(int64_t pid) {
     line[n] = '\0';
     const char *at = strrchr(line, ')');
     long long start = 0;
+    if (at && strncmp(at, ") Z", 3) == 0) return 0;
     for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
     return at && sscanf(at, "%lld", &start) == 1 ? start : 0;
 }
@@ -113,10 +115,17 @@ static drl_status was_done(drl_store *s, int64_t run, bool *done, drl_err *err) 
     return st;
 }
 
-drl_status drl_store_begin(drl_store *s, int64_t run, size_t threads, drl_err *err) {
+/* The run, for this process alone: PATH-run-ID.lock. */
+static drl_status lock_run(drl_store *s, int64_t run, drl_err *err) {
+    char path[sizeof s->path + 32], busy[sizeof s->path + 64];
+    snprintf(path, sizeof path, "%s-run-%lld.lock", s->path, (long long)run);
+    snprintf(busy, sizeof busy, "%.500s: run %lld is being made", s->path, (long long)run);
+    return drl_lock_take(&s->lock, path, busy, err);
+}
+
+static drl_status begin(drl_store *s, int64_t run, size_t threads, drl_err *err) {
     static const char gone[] = "UPDATE sessions SET status = 'interrupted' WHERE run_id = ?1 AND status = 'running'"
                                " AND NOT drl_alive(boot, pid, pid_start)";
-    assert(!s->session);
     bool done = false;
     sqlite3_stmt *q;
     drl_status st = drl_store_exec(s, "BEGIN IMMEDIATE", "cannot record the run", err);
@@ -138,6 +147,13 @@ drl_status drl_store_begin(drl_store *s, int64_t run, size_t threads, drl_err *e
     s->wall = drl_now();
     s->cpu = cpu_now(&peak);
     return DRL_OK;
+}
+
+drl_status drl_store_begin(drl_store *s, int64_t run, size_t threads, drl_err *err) {
+    assert(!s->session);
+    drl_status st = lock_run(s, run, err);
+    if (st == DRL_OK && (st = begin(s, run, threads, err)) != DRL_OK) drl_lock_release(&s->lock);
+    return st;
 }
 
 /* What was used so far; with a status, also that it ended. */
@@ -182,6 +198,7 @@ drl_status drl_store_finish(drl_store *s, drl_status outcome, drl_err *err) {
         st = record(s, status, outcome != DRL_OK && err ? err->message : "", own);
     }
     s->session = 0;
+    drl_lock_release(&s->lock);
     return outcome == DRL_OK ? st : outcome;
 }
 

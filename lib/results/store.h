@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <sqlite3.h>
 
+#include "drl/lock.h"
 #include "drl/results.h"
 
 #define DRL_STORE_WAIT_MS 60000 /* for a lock that another program holds */
@@ -16,6 +17,7 @@ struct drl_store {
     int64_t session, session_run, session_changes;
     bool session_was_done; /* the run, before */
     double wall, cpu;      /* at its begin    */
+    drl_lock lock;         /* of its run      */
 };
 
 /* One line about the last error of the database. */

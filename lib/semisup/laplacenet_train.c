@@ -13,6 +13,7 @@
 #include "drl/log.h"
 #include "drl/mem.h"
 #include "models/checkpoint_file.h"
+#include "models/train.h"
 #include "semisup/laplacenet_impl.h"
 
 #define FORMAT "drl-laplacenet-1"
@@ -238,18 +239,11 @@ static drl_status leave(drl_laplacenet *net, const drl_train_run *run, drl_statu
                     run->label, (unsigned long long)net->optim.step, steps, run->dir);
 }
 
-drl_status drl_laplacenet_train(drl_laplacenet *net, drl_train_run *run, drl_err *err) {
-    size_t steps = drl_laplacenet_steps(net);
-    bool found = false;
-    run->seconds = run->images_per_second = 0;
-    drl_status st = drl_make_dirs(run->dir, err);
-    if (st == DRL_OK) drl_temporary_sweep(run->dir);
-    if (st == DRL_OK && run->resume) st = load(net, run->dir, &found, err);
-    if (st != DRL_OK) return st;
-    size_t first = (size_t)net->optim.step, images = net->cfg.semi_batch * net->cfg.semi_views;
-    if (found) drl_log("%s: continued from %s at step %zu of %zu", run->label, run->dir, first, steps);
-    if (found && first >= steps) return DRL_OK;
-
+/* The steps that are missing. */
+static drl_status train(drl_laplacenet *net, drl_train_run *run, drl_err *err) {
+    size_t steps = drl_laplacenet_steps(net), first = (size_t)net->optim.step;
+    size_t images = net->cfg.semi_batch * net->cfg.semi_views;
+    drl_status st = DRL_OK;
     double started = drl_now(), saved = started, loss = NAN, smooth = NAN;
     drl_progress progress;
     drl_progress_begin(&progress, run->label, first, steps);
@@ -265,5 +259,32 @@ drl_status drl_laplacenet_train(drl_laplacenet *net, drl_train_run *run, drl_err
     drl_progress_end(&progress, (size_t)net->optim.step, smooth);
     run->seconds = drl_now() - started;
     run->images_per_second = (double)((size_t)net->optim.step - first) * (double)images / run->seconds;
+    return st;
+}
+
+/* *done: the checkpoint that is there is of the last step. */
+static drl_status look(drl_laplacenet *net, const drl_train_run *run, bool *found, bool *done, drl_err *err) {
+    drl_status st = run->resume ? load(net, run->dir, found, err) : DRL_OK;
+    *done = st == DRL_OK && *found && net->optim.step >= drl_laplacenet_steps(net);
+    return st;
+}
+
+drl_status drl_laplacenet_train(drl_laplacenet *net, drl_train_run *run, drl_err *err) {
+    drl_lock lock = {.held = false};
+    bool found = false, done = false;
+    run->seconds = run->images_per_second = 0;
+    drl_status st = drl_make_dirs(run->dir, err);
+    if (st == DRL_OK) drl_temporary_sweep(run->dir);
+    /* what is finished is only read; else once more under the lock: another program may have gone on with it */
+    if (st == DRL_OK) st = look(net, run, &found, &done, err);
+    if (st == DRL_OK && !done) {
+        st = drl_train_lock(&lock, run, err);
+        if (st == DRL_OK) st = look(net, run, &found, &done, err);
+    }
+    if (st == DRL_OK && found)
+        drl_log("%s: continued from %s at step %zu of %zu", run->label, run->dir, (size_t)net->optim.step,
+                drl_laplacenet_steps(net));
+    if (st == DRL_OK && !done) st = train(net, run, err);
+    drl_lock_release(&lock);
     return st;
 }

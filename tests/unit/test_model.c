@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,8 @@
 #include <cmocka.h>
 
 #include "drl/blas.h"
+#include "drl/interrupt.h"
+#include "drl/lock.h"
 #include "drl/log.h"
 #include "drl/mem.h"
 #include "drl/model.h"
@@ -318,6 +321,47 @@ static void training_time_adds_up(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+/* While another one trains there, a finished model is read, and nothing is left behind; one that is not finished waits.
+ */
+static void a_finished_model_needs_no_lock(void **state) {
+    (void)state;
+    char dir[] = "/tmp/drl_model_XXXXXX", path[64], command[128];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/lock", dir);
+    drl_train_run run = {.dir = dir, .label = "test", .checkpoint_seconds = 1e6, .resume = true};
+    drl_err err;
+    drl_lock lock;
+    bool taken;
+    for (int k = 0; k < 3; k++) { /* trained; read beside a lock; read where checkpoint.json is of an earlier step */
+        drl_model *m = open_model(SETS("train.steps=4"), 1);
+        if (k == 1) assert_int_equal(drl_lock_try(&lock, &taken, path, NULL), DRL_OK);
+        if (drl_model_train(m, &run, &err) != DRL_OK) fail_msg("%s", err.message);
+        assert_int_equal(m->optim.step, 4);
+        assert_true(run.seconds > 0);
+        assert_int_equal(access(path, F_OK) == 0, k == 1);
+        if (k == 1) drl_lock_release(&lock);
+        drl_model_close(m);
+        snprintf(command, sizeof command, "sed -i 's/\"step\":.*4/\"step\": 3/' %s/checkpoint.json", dir);
+        if (k == 1) assert_int_equal(system(command), 0);
+    }
+    assert_int_equal(drl_lock_try(&lock, &taken, path, NULL), DRL_OK);
+    drl_interrupt_install();
+    raise(SIGINT);                /* ends the waiting at once */
+    for (int k = 0; k < 3; k++) { /* its writer may not be done with it; to be trained anew; not trained yet */
+        drl_model *m = open_model(SETS("train.steps=4"), 1);
+        run.resume = k != 1;
+        assert_int_equal(drl_model_train(m, &run, &err), DRL_ERR_INTERRUPTED);
+        assert_non_null(strstr(err.message, "test is being trained by another program (process "));
+        assert_int_equal(m->optim.step, k == 0 ? 4 : 0);
+        drl_model_close(m);
+        snprintf(command, sizeof command, "rm -f %s/checkpoint.safetensors", dir);
+        if (k == 1) assert_int_equal(system(command), 0);
+    }
+    drl_lock_release(&lock);
+    snprintf(command, sizeof command, "rm -r '%s'", dir);
+    assert_int_equal(system(command), 0);
+}
+
 static void load_fails(drl_status status, const char *piece, const char *dir) {
     drl_model *m;
     drl_dataset *ds;
@@ -380,6 +424,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_checkpoint_brings_everything_back),
         cmocka_unit_test(training_time_adds_up),
         cmocka_unit_test(a_model_is_loaded_from_its_directory),
+        cmocka_unit_test(a_finished_model_needs_no_lock), /* last: it leaves the flag of Ctrl-C set */
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "drl/file.h"
+#include "drl/log.h"
 #include "drl/runs.h"
 
 static char dirs[2][32];
@@ -192,6 +193,73 @@ static void killed(void **state) {
     close(gate[0]), close(gate[1]);
 }
 
+/* One that has ended is gone even before its parent has asked for its status. */
+static void ended_unnoticed(void **state) {
+    (void)state;
+    drl_store *s = open_store(0);
+    int64_t id = open_run(s, "drl", 1, false);
+    drl_store_close(s);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        drl_store *own;
+        _exit(drl_store_open(&own, dirs[0], NULL) != DRL_OK || drl_store_begin(own, id, 1, NULL) != DRL_OK);
+    }
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    s = open_store(0);
+    assert_string_equal(state_of(s, id).status, "interrupted");
+    assert_int_equal(state_of(s, id).sessions, 1);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    OK(drl_store_begin(s, id, 1, &err));
+    OK(drl_store_finish(s, DRL_OK, &err));
+    drl_store_close(s);
+}
+
+/* Processes that work on one run take turns: each finds what the others have put. Other runs are not waited for. */
+static void taking_turns(void **state) {
+    (void)state;
+    enum { PROCESSES = 4, TIMES = 10 };
+    drl_store *s = open_store(0), *t = open_store(0);
+    int64_t id = open_run(s, "drl", 1, false), other = open_run(s, "drl", 2, false);
+    OK(drl_store_begin(s, id, 1, &err));
+    OK(drl_store_begin(t, other, 1, &err));
+    OK(drl_store_finish(t, DRL_OK, &err));
+    OK(drl_store_finish(s, DRL_OK, &err));
+    drl_store_close(s), drl_store_close(t);
+    pid_t children[PROCESSES];
+    for (int p = 0; p < PROCESSES; p++) {
+        children[p] = fork();
+        assert_true(children[p] >= 0);
+        if (children[p] > 0) continue;
+        drl_store *own;
+        drl_log_quiet(true);
+        drl_status st = drl_store_open(&own, dirs[0], NULL);
+        for (int i = 0; i < TIMES && st == DRL_OK; i++) {
+            bool found = false;
+            double n = 0;
+            st = drl_store_begin(own, id, 1, NULL);
+            if (st == DRL_OK) st = drl_store_get(own, id, "n", NAN, &found, &n, NULL, 0, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+            if (st == DRL_OK) st = drl_store_put(own, id, "n", NAN, n + 1, "", NULL);
+            st = drl_store_finish(own, st, NULL);
+        }
+        drl_store_close(own);
+        _exit(st != DRL_OK);
+    }
+    for (int p = 0; p < PROCESSES; p++) {
+        int status;
+        assert_int_equal(waitpid(children[p], &status, 0), children[p]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    s = open_store(0);
+    bool found = false;
+    double n = 0;
+    OK(drl_store_get(s, id, "n", NAN, &found, &n, NULL, 0, &err));
+    assert_true(found && n == PROCESSES * TIMES);
+    drl_store_close(s);
+}
+
 static void work(drl_store *s, int64_t id, const char *name, double value) {
     OK(drl_store_begin(s, id, 1, &err));
     OK(drl_store_put(s, id, name, 0.5, value, "d", &err));
@@ -290,7 +358,8 @@ static void deleted(void **state) {
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directories, remove_directories)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {IN_DIRECTORY(one_session), IN_DIRECTORY(failures), IN_DIRECTORY(killed),
-                                       IN_DIRECTORY(merged), IN_DIRECTORY(deleted)};
+    const struct CMUnitTest tests[] = {IN_DIRECTORY(one_session),     IN_DIRECTORY(failures),     IN_DIRECTORY(killed),
+                                       IN_DIRECTORY(ended_unnoticed), IN_DIRECTORY(taking_turns), IN_DIRECTORY(merged),
+                                       IN_DIRECTORY(deleted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

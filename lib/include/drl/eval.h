@@ -2,7 +2,8 @@
  * model is found, encodes the images with frozen encoders, fits probes on the codes, and scores them.   [science, 5]
  *
  * A program is a drl_eval_program, its report, and a main that calls drl_eval_main. All programs share models and rows:
- * what one has measured another finds under the same --out.
+ * what one has measured another finds under the same --out. They may run at once: a model is trained, and the rows of
+ * an arm and seed are made, by one of them, while those that need the same wait.
  *
  * Probes are fitted and chosen on the training images alone, a tenth of which are their validation part. The test
  * images are encoded after that, to score the fitted probes once: drl_probe_* does not take them. */

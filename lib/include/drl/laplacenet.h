@@ -94,7 +94,7 @@ drl_status drl_laplacenet_step(drl_laplacenet *net, double *loss, drl_err *err);
 
 /* All steps. run as of drl_model_train, with run->dir: a checkpoint is written there every run->checkpoint_seconds, at
  * the end, and on SIGINT or SIGTERM, after which ERR_INTERRUPTED is returned; with run->resume the one found is
- * continued. */
+ * continued. One program at a time trains there, as in drl_model_train. */
 drl_status drl_laplacenet_train(drl_laplacenet *net, drl_train_run *run, drl_err *err);
 
 /* codes (n, d) of the first n images of a split, by the network as it is, in evaluation mode; and *accuracy = fraction

@@ -126,7 +126,11 @@ drl_status drl_model_step(drl_model *m, double *loss, drl_err *err);
  * statistics, moments, moving average, loss history, step) and checkpoint.json (configuration and provenance, for
  * people). A checkpoint is written every `checkpoint_seconds`, at the end, and on SIGINT or SIGTERM, after which
  * ERR_INTERRUPTED is returned. With `resume` the checkpoint found in dir is continued (or, when complete, loaded): the
- * bits are those of an uninterrupted run. A damaged checkpoint, or one of another model, is refused. */
+ * bits are those of an uninterrupted run. A damaged checkpoint, or one of another model, is refused.
+ *
+ * One program at a time trains in a directory (its file `lock`, drl/lock.h). Another waits, says so in one line, then
+ * goes on with what it finds there: the trained model, or the checkpoint of one that was ended; without `resume` it
+ * trains anew. Ctrl-C ends the waiting (ERR_INTERRUPTED). A complete checkpoint is read without the lock. */
 typedef struct drl_train_run {
     const char *dir, *label;
     const char *provenance; /* a JSON object for checkpoint.json; NULL: none */

@@ -14,8 +14,9 @@
 
 #include "drl/results.h"
 
-/* A store has at most one session at a time (asserted); sessions of other processes that are gone become
- * "interrupted". */
+/* A store has at most one session at a time (asserted), and so has a run: where another process works on it this waits
+ * until that is done with it, says so in one line, and is ended by Ctrl-C (ERR_INTERRUPTED, drl/lock.h). Look for rows
+ * after that. Sessions of processes that are gone become "interrupted". */
 drl_status drl_store_begin(drl_store *store, int64_t run_id, size_t threads, drl_err *err);
 
 /* Ends the session as `outcome` says: DRL_OK done, ERR_INTERRUPTED interrupted, else failed with err's message.
