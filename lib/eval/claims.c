@@ -11,7 +11,7 @@
 
 /* One claim, measured. */
 typedef struct judged {
-    char id[128], statement[256], by[64]; /* by: title of the probe, or the metric */
+    char id[176], statement[256], by[64]; /* by: title of the probe, or the metric */
     const char *source;
     drl_stats effect;
     size_t arms[2], n_arms;
@@ -100,6 +100,9 @@ static drl_status add(judging *j, const drl_claim_entry *entry, const size_t arm
     judged *c = &j->v[j->n++];
     *c = (judged){.source = entry->source, .arms = {arms[0], arms[1]}, .n_arms = entry->minus.method ? 2 : 1};
     fill_in(c->id, sizeof c->id, entry->id, fill);
+    const char *name = j->e->settings->eval.eval_name; /* of a run beside the program's own: claims beside its own */
+    size_t used = strlen(c->id);
+    if (name[0]) snprintf(c->id + used, sizeof c->id - used, "@%.64s", name);
     fill_in(c->statement, sizeof c->statement, entry->statement, fill);
     snprintf(c->by, sizeof c->by, "%s", metric ? metric : drl_probe_title[j->probe]);
     if (metric)
@@ -238,34 +241,36 @@ static drl_status add_notes(drl_table *table, const judging *j, drl_err *err) {
     return st == DRL_OK ? drl_table_note(table, columns, err) : st;
 }
 
-static drl_status write_table(drl_table *table, const drl_evaluation *e, drl_err *err) {
-    char path[DRL_PATH_MAX + 16], stem[DRL_PATH_MAX];
+/* The table of this report; none where no claim is about it. */
+static drl_status write_table(const judging *j, drl_err *err) {
+    static const char *const head[] = {"id", "statement", "source",   "by",     "effect (points)",
+                                       "n",  "d_z",       "p (Holm)", "verdict"};
+    const drl_evaluation *e = j->e;
+    char title[1200], path[DRL_PATH_MAX + 16], stem[DRL_PATH_MAX];
+    drl_table *table = NULL;
+    if (j->n == 0) return DRL_OK;
+    snprintf(title, sizeof title, "Claims of %s, %s, %s scale, %zu seed(s)", e->program, e->dataset, e->scale,
+             e->settings->eval.eval_seeds);
     drl_status st = drl_eval_stem(stem, e, "tables", err);
-    if (st != DRL_OK) return st;
-    snprintf(path, sizeof path, "%s-claims", stem);
-    if ((st = drl_table_write(table, path, err)) != DRL_OK) return st;
-    printf("claims: %s.md (.csv, .tex)\n", path);
-    snprintf(path, sizeof path, "%s/claims.csv", e->out);
-    st = drl_store_export_claims(e->store, path, err);
-    if (st == DRL_OK) printf("claims of all programs: %s\n", path);
+    if (st == DRL_OK) st = drl_table_new(&table, title, sizeof head / sizeof *head, head, err);
+    if (st == DRL_OK) st = put_all(table, j, err);
+    if (st == DRL_OK) st = add_notes(table, j, err);
+    snprintf(path, sizeof path, "%s-claims", st == DRL_OK ? stem : "");
+    if (st == DRL_OK) st = drl_table_write(table, path, err);
+    if (st == DRL_OK) printf("claims: %s.md (.csv, .tex)\n", path);
+    drl_table_free(table);
     return st;
 }
 
 drl_status drl_eval_claims(const drl_evaluation *e, drl_err *err) {
-    static const char *const head[] = {"id", "statement", "source",   "by",     "effect (points)",
-                                       "n",  "d_z",       "p (Holm)", "verdict"};
-    char title[1200];
+    char path[DRL_PATH_MAX + 16];
     judging j = {.e = e, .probe = drl_eval_first_probe(e->settings)};
-    drl_table *table = NULL;
-    snprintf(title, sizeof title, "Claims of %s, %s, %s scale, %zu seed(s)", e->program, e->dataset, e->scale,
-             e->settings->eval.eval_seeds);
     drl_status st = drl_alloc(&j.v, JUDGED_MAX, sizeof *j.v, "claims", err);
     for (size_t i = 0; i < e->claims->n && st == DRL_OK; i++) st = judge(&j, &e->claims->v[i], err);
-    if (st == DRL_OK) st = drl_table_new(&table, title, sizeof head / sizeof *head, head, err);
-    if (st == DRL_OK) st = put_all(table, &j, err);
-    if (st == DRL_OK) st = add_notes(table, &j, err);
-    if (st == DRL_OK) st = write_table(table, e, err);
-    drl_table_free(table);
+    if (st == DRL_OK) st = write_table(&j, err);
+    snprintf(path, sizeof path, "%s/claims.csv", e->out);
+    if (st == DRL_OK) st = drl_store_export_claims(e->store, path, err);
+    if (st == DRL_OK) printf("claims of all programs: %s\n", path);
     drl_free(j.v);
     return st;
 }

@@ -25,6 +25,7 @@ static drl_arm arms[4];
 static drl_eval_row rows[256];
 static drl_evaluation e;
 static drl_err err;
+static const char *name_of_run = "";
 
 static int make_directory(void **state) {
     (void)state;
@@ -101,6 +102,7 @@ static void make_rows(void) {
     settings.eval.eval_times = (drl_list){3, {0, 0.5, 1}};
     settings.eval.eval_seeds = SEEDS;
     settings.eval.probe_mlp = DRL_MLP_NONE;
+    snprintf(settings.eval.eval_name, sizeof settings.eval.eval_name, "%s", name_of_run);
     for (int vp = 0; vp < 2; vp++) {
         arms[vp] = (drl_arm){.method = drl, .settings = settings};
         snprintf(arms[vp].variant, sizeof arms->variant, "%s", vp ? "second" : "first");
@@ -142,7 +144,7 @@ static char *judge(const char *text) {
     assert_int_equal(drl_store_open(&e.store, dir, &err), DRL_OK);
     if (drl_eval_claims(&e, &err) != DRL_OK) fail_msg("%s", err.message);
     drl_store_close(e.store);
-    snprintf(path, sizeof path, "%s/tables/trial-d-desk-claims.csv", dir);
+    snprintf(path, sizeof path, "%s/tables/trial%s%s-d-desk-claims.csv", dir, name_of_run[0] ? "-" : "", name_of_run);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
     assert_non_null(csv = calloc(1, 8192));
@@ -217,10 +219,29 @@ static void all_programs(void **state) {
     holds(text, ",\"reproduced\",\"reproduced where the 95 % interval");
 }
 
+/* A run with a name of its own does not replace the claims of the program's. Nothing to judge: no table. */
+static void named(void **state) {
+    (void)state;
+    char path[96];
+    name_of_run = "levels";
+    char *csv = judge(GOOD "[b]\nstatement = s\nsource = paper\nmeasure = peak\nof = drl diffusion.sde=vp\n");
+    holds(csv, "\nb@levels,s,paper,");
+    free(csv);
+    name_of_run = "none";
+    assert_int_equal(read_text(GOOD), DRL_OK);
+    make_rows();
+    assert_int_equal(drl_store_open(&e.store, dir, &err), DRL_OK);
+    assert_int_equal(drl_eval_claims(&e, &err), DRL_OK);
+    drl_store_close(e.store);
+    snprintf(path, sizeof path, "%s/tables/trial-none-d-desk-claims.csv", dir);
+    assert_null(fopen(path, "rb"));
+    name_of_run = "";
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals),   cmocka_unit_test(effects),      cmocka_unit_test(left_out),
-        cmocka_unit_test(any_number), cmocka_unit_test(all_programs),
+        cmocka_unit_test(any_number), cmocka_unit_test(all_programs), cmocka_unit_test(named),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -179,7 +179,8 @@ drl_status drl_eval_figure(const drl_evaluation *e, const char *script, const ch
  *   METRIC   of the rows that do not depend on t: of - minus, times 100. A '*' in it stands for whatever there are rows
  *            of, a claim for each, in the order of numbers, and fills every '*' of the name and the statement
  *
- * The rule of the verdict is drl_verdict_rule for all of them. */
+ * The rule of the verdict is drl_verdict_rule for all of them. Claims of a run with a --name are called CLAIM@NAME. No
+ * table is written where no claim is about the evaluation. */
 drl_status drl_eval_claims(const drl_evaluation *e, drl_err *err);
 
 /* ---- Programs ---------------------------------------------------------------------------------------------------- */
