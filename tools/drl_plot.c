@@ -42,7 +42,8 @@ static const char text[] =
     "    build/bin/drl plot downstream compare --out build/runs\n"
     "    build/bin/drl plot downstream --from results --out remade\n\n"
     "With --from the commands are those of the tables DIR/EXPERIMENT-*.md, and the rows DIR/STEM-rows.csv and\n"
-    "DIR/STEM-runs.json beside them are imported into OUT. A DIR that has a directory tables means that one.\n\n"
+    "DIR/STEM-runs.json beside them are imported into OUT. A DIR that has a directory tables means that one. Data\n"
+    "have to be where the command looks for them: folder:pictures.zip in the working directory.\n\n"
     "Experiments:\n";
 
 /* Room behind a command: --from STEM --out DIR --data-dir DIR --quiet, NULL. */

@@ -215,6 +215,16 @@ static drl_status write_points(const drl_evaluation *e, const char *stem, const 
     return st;
 }
 
+/* Rows end in /LABELS: those of other numbers of labels than are asked for are not wanted. */
+static bool wants(const drl_settings *settings, const char *metric) {
+    const semi_own *own = &semi_settings(settings)->own;
+    const char *slash = strrchr(metric, '/');
+    size_t k = 0;
+    if (own->semi_label_files[0] || !slash) return true;
+    while (k < own->semi_labels.n && own->semi_labels.v[k] != strtod(slash + 1, NULL)) k++;
+    return k < own->semi_labels.n;
+}
+
 static drl_status report(const drl_evaluation *e, drl_err *err) {
     drl_status st = make_table(e, err);
     if (st == DRL_OK) st = drl_eval_export(e, err);
@@ -234,6 +244,7 @@ int main(int argc, char **argv) {
                                              .counts = semi_counts,
                                              .run = semi_run,
                                              .plan = semi_plan,
+                                             .wants = wants,
                                              .report = report};
     drl_baselines_add();
     return drl_eval_main(&program, argc, argv);

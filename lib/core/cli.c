@@ -22,7 +22,7 @@ static const drl_flag flags[] = {
     FLAG("yes|no", "resume", resume, BOOL, "yes", DRL_ANY, "go on from checkpoints and stored results"),
     FLAG(NULL, "dry-run", dry_run, BOOL, "no", DRL_ANY, "print the plan and the time it will take, and stop"),
     FLAG(NULL, "report", report, BOOL, "no", DRL_ANY, "tables, claims and figures of what is stored; run nothing"),
-    FLAG("STEM", "from", from, STRING, "", DRL_ANY, "the same of exported rows: STEM-rows.csv, STEM-runs.json"),
+    FLAG("STEM", "from", from, STRING, "", DRL_ANY, "the same of exported rows: STEM-rows.csv, STEM-runs.json ..."),
     FLAG(NULL, "quiet", quiet, BOOL, "no", DRL_ANY, "no messages but errors"),
 };
 #define FLAGS (sizeof flags / sizeof *flags)

@@ -1,4 +1,5 @@
 /* The claims of claims.ini beside what was measured (drl/eval.h). */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,7 @@ static drl_stats lower_drop(const drl_evaluation *e, size_t arm, drl_probe_kind 
         }
         drops[end] = n ? drl_stats_of(values, n) : (drl_stats){0};
     }
+    if (drops[0].n == 0 || drops[1].n == 0) return (drl_stats){0};
     return drops[0].mean - drops[0].half95 <= drops[1].mean - drops[1].half95 ? drops[0] : drops[1];
 }
 
@@ -141,11 +143,12 @@ static drl_status add_all(judging *j, const drl_claim_entry *entry, const size_t
     char fills[FILLS][48], fill[48], metric[64];
     size_t n = 0;
     drl_status st = DRL_OK;
-    for (size_t i = 0; i < j->e->n_rows && n < FILLS; i++) {
+    for (size_t i = 0; i < j->e->n_rows; i++) {
         const drl_eval_row *row = &j->e->rows[i];
         size_t k = 0;
         if (row->arm != arms[0] || !isnan(row->t) || !matches(fill, entry->measure, row->metric)) continue;
         while (k < n && strcmp(fills[k], fill) != 0) k++;
+        if (k == FILLS) return drl_fail(err, DRL_ERR_LIMIT, "%s: more than %d claims", entry->id, FILLS);
         if (k == n) memcpy(fills[n++], fill, sizeof fill);
     }
     qsort(fills, n, sizeof *fills, by_number);
@@ -233,8 +236,8 @@ static drl_status add_notes(drl_table *table, const judging *j, drl_err *err) {
              "Effect, in points (hundredths), seed by seed; above 0 is what the statement says. %s%s%sRule: %s.",
              j->probes ? "By a probe: the first accuracy minus the second, each at the t that is best on validation. "
                        : "",
-             j->peaks ? "Of a peak: the mean over the interior times minus the accuracy at an end, the smaller of the "
-                        "two drops. "
+             j->peaks ? "Of a peak: the mean over the interior times minus the accuracy at an end, of the two drops "
+                        "the one whose interval reaches lower. "
                       : "",
              j->rows ? "By a metric: 100 times what claims.ini of the program subtracts. " : "", drl_verdict_rule);
     drl_status st = drl_table_note(table, line, err);
@@ -263,6 +266,7 @@ static drl_status write_table(const judging *j, drl_err *err) {
 }
 
 drl_status drl_eval_claims(const drl_evaluation *e, drl_err *err) {
+    assert(e->claims);
     char path[DRL_PATH_MAX + 16];
     judging j = {.e = e, .probe = drl_eval_first_probe(e->settings)};
     drl_status st = drl_alloc(&j.v, JUDGED_MAX, sizeof *j.v, "claims", err);

@@ -80,6 +80,7 @@ static const char *lacking(const drl_claim_entry *e) {
     if (peak && e->minus.method) return "a peak is of one code: minus has no place";
     if (!peak && !e->minus.method) return "nothing to compare with: minus = METHOD";
     if (star && strchr(star + 1, '*')) return "measure: more than one '*'";
+    if (!star && strchr(e->statement, '*')) return "'*' in the statement: measure has none";
     if (!star != !strchr(e->id, '*')) return "'*' wants its place in measure and in the claim's name";
     return NULL;
 }

@@ -15,7 +15,7 @@ typedef struct drl_claim_arm {
 } drl_claim_arm;
 
 typedef struct drl_claim_entry {
-    char id[96], statement[200], source[8];
+    char id[49], statement[200], source[8];
     char measure[48]; /* "probe", "peak", or a metric with at most one '*' */
     drl_claim_arm of, minus;
 } drl_claim_entry;

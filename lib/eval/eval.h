@@ -32,8 +32,9 @@ drl_status drl_eval_identify(char **text, char hash[65], const drl_eval *e, cons
 drl_status drl_eval_open_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
                              drl_err *err);
 
-/* *id of that run where the store has it, else 0. */
-drl_status drl_eval_find_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err);
+/* *id of that run (experiment NULL: of what the program measures) where the store has it, else 0. */
+drl_status drl_eval_find_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
+                             drl_err *err);
 
 /* An arm and seed for the program's functions, without model. label is lent. */
 drl_subject drl_eval_subject(const drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t run, const char *label);
@@ -50,8 +51,9 @@ drl_status drl_eval_probe(drl_eval *e, const drl_arm *arm, drl_model *m, int64_t
 /* Whether all rows are there that drl_eval_probe would make. */
 drl_status drl_eval_probed(bool *probed, drl_eval *e, const drl_arm *arm, int64_t run, double row_t, drl_err *err);
 
-/* Sets the arms' train.steps for the budget that is asked for. */
-drl_status drl_eval_budget(drl_eval *e, drl_err *err);
+/* Sets the arms' train.steps for the budget that is asked for; what the store does not know of it is measured, or,
+ * unless `measure`, told (ERR_NOT_FOUND). */
+drl_status drl_eval_budget(drl_eval *e, bool measure, drl_err *err);
 
 /* Prints the plan, with times measured on a few steps. */
 drl_status drl_eval_dry_run(drl_eval *e, drl_err *err);

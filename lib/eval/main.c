@@ -77,6 +77,7 @@ static drl_status open_all(drl_eval *e, drl_err *err) {
 
 /* Rows being read back. */
 typedef struct reader {
+    const drl_eval_program *program;
     drl_evaluation *into;
     size_t arm, capacity;
 } reader;
@@ -84,6 +85,7 @@ typedef struct reader {
 static drl_status keep_row(void *arg, const drl_row *from, drl_err *err) {
     reader *r = arg;
     drl_evaluation *e = r->into;
+    if (r->program->wants && !r->program->wants(e->settings, from->metric)) return DRL_OK;
     if (e->n_rows == r->capacity) {
         drl_eval_row *rows;
         size_t capacity = r->capacity ? 2 * r->capacity : 256;
@@ -102,7 +104,7 @@ static drl_status keep_row(void *arg, const drl_row *from, drl_err *err) {
 
 /* The report is made from the rows of the store alone. */
 static drl_status report(drl_eval *e, drl_evaluation *v, drl_err *err) {
-    reader r = {.into = v};
+    reader r = {.program = e->program, .into = v};
     drl_status st = DRL_OK;
     size_t seeds = e->s.eval.eval_seeds;
     for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++) {
@@ -124,7 +126,7 @@ static drl_status find_all(drl_eval *e, drl_evaluation *v, drl_err *err) {
     size_t seeds = e->s.eval.eval_seeds, found = 0;
     drl_status st = DRL_OK;
     for (size_t i = 0; i < e->n_arms * seeds && st == DRL_OK; i++) {
-        st = drl_eval_find_run(e, &e->arms[i / seeds], 1 + i % seeds, &v->runs[i], err);
+        st = drl_eval_find_run(e, NULL, &e->arms[i / seeds], 1 + i % seeds, &v->runs[i], err);
         found += v->runs[i] > 0;
     }
     if (st == DRL_OK && found == 0)
@@ -137,7 +139,7 @@ static drl_status find_all(drl_eval *e, drl_evaluation *v, drl_err *err) {
 
 static drl_status run_all(drl_eval *e, drl_evaluation *v, drl_err *err) {
     size_t seeds = e->s.eval.eval_seeds;
-    drl_status st = drl_eval_budget(e, err);
+    drl_status st = DRL_OK;
     for (uint64_t seed = 1; seed <= seeds; seed++)
         for (size_t i = 0; i < e->n_arms && st == DRL_OK; i++)
             st = drl_eval_run(e, &e->arms[i], seed, &v->runs[i * seeds + seed - 1], err);
@@ -148,8 +150,6 @@ static drl_status run(drl_eval *e, drl_err *err) {
     static drl_evaluation v;
     bool report_only = e->cli.report || e->cli.from[0];
     drl_status st = DRL_OK;
-    if (report_only && e->s.eval.eval_budget == DRL_BUDGET_TIME)
-        return drl_fail(err, DRL_ERR_CONFIG, "eval.budget = time: steps that were measured are not among the rows");
     if ((st = open_all(e, err)) != DRL_OK) return st;
     if (e->cli.dry_run) return drl_eval_dry_run(e, err);
     if ((st = drl_store_open(&e->store, e->cli.out, err)) != DRL_OK) return st;
@@ -169,6 +169,7 @@ static drl_status run(drl_eval *e, drl_err *err) {
                          .n_arms = e->n_arms,
                          .arms = e->arms};
     if (e->cli.from[0]) st = drl_store_import(e->store, e->cli.from, err);
+    if (st == DRL_OK) st = drl_eval_budget(e, !report_only, err);
     if (st == DRL_OK) st = report_only ? find_all(e, &v, err) : run_all(e, &v, err);
     return st == DRL_OK ? report(e, &v, err) : st;
 }

@@ -58,34 +58,55 @@ static drl_status compare_steps(double *ratio, drl_eval *e, const drl_arm *refer
     return st;
 }
 
-/* The steps of a method that take as long as the reference's: measured once, and then a row of the store, so that the
- * same command finds the same models again. */
-static drl_status equal_time(drl_eval *e, const drl_arm *reference, drl_arm *arm, drl_err *err) {
-    char metric[64], hash[65], *text;
+#define BUDGET "budget" /* experiment of the runs that hold what was measured */
+
+/* Measures and stores *steps of a method that take as long as the reference's, where the store has no such row. */
+static drl_status measure_steps(double *steps, drl_eval *e, const drl_arm *reference, const drl_arm *arm,
+                                const char *metric, drl_err *err) {
     int64_t id;
     bool found = false;
-    double value, ratio;
+    double ratio;
+    drl_status st = drl_eval_open_run(e, BUDGET, arm, 1, &id, err);
+    if (st == DRL_OK) st = drl_store_begin(e->store, id, drl_threads_count(e->team), err);
+    if (st == DRL_OK && e->cli.resume) st = drl_store_get(e->store, id, metric, NAN, &found, steps, NULL, 0, err);
+    if (st == DRL_OK && !found && (st = compare_steps(&ratio, e, reference, arm, err)) == DRL_OK) {
+        *steps = fmax(1, round((double)reference->settings.model.train_steps * ratio / 10) * 10);
+        st = drl_store_put(e->store, id, metric, NAN, *steps, "measured in turn", err);
+    }
+    return drl_store_finish(e->store, st, err);
+}
+
+/* *steps as the store has them, for a report. */
+static drl_status look_up_steps(double *steps, drl_eval *e, const drl_arm *arm, const char *metric, drl_err *err) {
+    int64_t id;
+    bool found = false;
+    drl_status st = drl_eval_find_run(e, BUDGET, arm, 1, &id, err);
+    if (st == DRL_OK && id > 0) st = drl_store_get(e->store, id, metric, NAN, &found, steps, NULL, 0, err);
+    if (st == DRL_OK && !found)
+        st =
+            drl_fail(err, DRL_ERR_NOT_FOUND, "%s: how many steps of %s take as long as the first method's is not there",
+                     e->cli.out, arm->title);
+    return st;
+}
+
+/* Measured once, and then a row of the store: so that the same command finds the same models again. */
+static drl_status equal_time(drl_eval *e, const drl_arm *reference, drl_arm *arm, bool measure, drl_err *err) {
+    char metric[64], hash[65], *text;
+    double steps = 0;
     drl_status st = drl_eval_identify(&text, hash, e, reference, err);
     drl_free(text);
     if (st != DRL_OK) return st;
     snprintf(metric, sizeof metric, "steps_as_long_as_%.24s_%.12s", reference->method->name, hash);
-    st = drl_eval_open_run(e, "budget", arm, 1, &id, err);
-    if (st == DRL_OK) st = drl_store_begin(e->store, id, drl_threads_count(e->team), err);
-    if (st == DRL_OK && e->cli.resume) st = drl_store_get(e->store, id, metric, NAN, &found, &value, NULL, 0, err);
-    if (st == DRL_OK && !found && (st = compare_steps(&ratio, e, reference, arm, err)) == DRL_OK) {
-        value = fmax(1, round((double)reference->settings.model.train_steps * ratio / 10) * 10);
-        st = drl_store_put(e->store, id, metric, NAN, value, "measured in turn", err);
-    }
-    st = drl_store_finish(e->store, st, err);
+    st = measure ? measure_steps(&steps, e, reference, arm, metric, err) : look_up_steps(&steps, e, arm, metric, err);
     if (st == DRL_OK) {
-        arm->settings.model.train_steps = (size_t)value;
+        arm->settings.model.train_steps = (size_t)steps;
         drl_log("budget: %s trains %zu steps, as long as %s's %zu", arm->title, arm->settings.model.train_steps,
                 reference->title, reference->settings.model.train_steps);
     }
     return st;
 }
 
-drl_status drl_eval_budget(drl_eval *e, drl_err *err) {
+drl_status drl_eval_budget(drl_eval *e, bool measure, drl_err *err) {
     const drl_arm *reference = NULL;
     drl_status st = DRL_OK;
     if (e->s.eval.eval_budget != DRL_BUDGET_TIME) return DRL_OK;
@@ -99,7 +120,7 @@ drl_status drl_eval_budget(drl_eval *e, drl_err *err) {
         if (!reference)
             reference = &e->arms[i];
         else
-            st = equal_time(e, reference, &e->arms[i], err);
+            st = equal_time(e, reference, &e->arms[i], measure, err);
     }
     return st;
 }

@@ -65,8 +65,9 @@ static const char *experiment_of(const drl_eval *e) {
     return e->program->run ? e->program->name : EXPERIMENT;
 }
 
-drl_status drl_eval_find_run(drl_eval *e, const drl_arm *arm, uint64_t seed, int64_t *id, drl_err *err) {
-    return with_run(e, experiment_of(e), arm, seed, id, drl_store_find_run, err);
+drl_status drl_eval_find_run(drl_eval *e, const char *experiment, const drl_arm *arm, uint64_t seed, int64_t *id,
+                             drl_err *err) {
+    return with_run(e, experiment ? experiment : experiment_of(e), arm, seed, id, drl_store_find_run, err);
 }
 
 /* ---- What methods measure: rows PREFIX + name, then PREFIX + "measured", which says that all are there ------------

@@ -11,6 +11,8 @@
 #include "drl/mem.h"
 #include "results/store.h"
 
+static const char importing[] = "cannot import";
+
 /* A file's run and the store's. */
 typedef struct pair {
     int64_t theirs, ours;
@@ -54,7 +56,7 @@ static drl_status put_run(importer *m, const char *const text[8], const char *pr
         " ON CONFLICT (experiment, method, dataset, scale, seed, config_hash) DO UPDATE SET opened = opened"
         " RETURNING id";
     sqlite3_stmt *q;
-    drl_status st = drl_store_prepare(m->store, &q, insert, "cannot import a run", err);
+    drl_status st = drl_store_prepare(m->store, &q, insert, importing, err);
     if (st != DRL_OK) return st;
     for (int i = 0; i < 8; i++) drl_store_bind(q, i + 1, text[i]);
     drl_store_bind(q, 9, provenance);
@@ -64,22 +66,25 @@ static drl_status put_run(importer *m, const char *const text[8], const char *pr
         m->runs[m->n++].ours = sqlite3_column_int64(q, 0);
         code = sqlite3_step(q);
     }
-    if (code != SQLITE_DONE) st = drl_store_fail(m->store, "cannot import a run", err);
+    if (code != SQLITE_DONE) st = drl_store_fail(m->store, importing, err);
     sqlite3_finalize(q);
     return st;
 }
 
-/* A session of a run, as drl_store_describe_sessions writes it; of one that is there already, ours stays. Its process
- * is none of this machine. */
+/* A session of a run, as drl_store_describe_sessions writes it; one that is there already may have ended since. Its
+ * process is none of this machine. Older exports gave sessions no token: what they say is left out. */
 static drl_status put_session(importer *m, int64_t run, const cJSON *session, drl_err *err) {
     static const char insert[] =
         "INSERT INTO sessions (run_id, token, status, message, started, ended, wall_seconds, cpu_seconds, peak_bytes,"
         " threads, provenance, boot, pid, pid_start) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, '', 0, 0)"
-        " ON CONFLICT (token) DO NOTHING";
+        " ON CONFLICT (token) DO UPDATE SET status = excluded.status, message = excluded.message,"
+        " ended = excluded.ended, wall_seconds = excluded.wall_seconds, cpu_seconds = excluded.cpu_seconds,"
+        " peak_bytes = excluded.peak_bytes WHERE sessions.ended IS NULL AND excluded.ended IS NOT NULL";
     static const char *const texts[] = {"token", "status", "message", "started", "ended"};
     static const char *const numbers[] = {"wall_seconds", "cpu_seconds", "peak_bytes", "threads"};
     sqlite3_stmt *q;
-    drl_status st = drl_store_prepare(m->store, &q, insert, "cannot import a session", err);
+    if (!cJSON_HasObjectItem(session, "token")) return DRL_OK;
+    drl_status st = drl_store_prepare(m->store, &q, insert, importing, err);
     if (st != DRL_OK) return st;
     sqlite3_bind_int64(q, 1, run);
     for (int i = 0; i < 5 && st == DRL_OK; i++) { /* all but the end are known of every session */
@@ -96,7 +101,7 @@ static drl_status put_session(importer *m, int64_t run, const cJSON *session, dr
     const cJSON *provenance = cJSON_GetObjectItemCaseSensitive(session, "provenance");
     char *origin = provenance ? cJSON_PrintUnformatted(provenance) : NULL;
     drl_store_bind(q, 11, origin ? origin : "{}");
-    if (st == DRL_OK && sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(m->store, "cannot import a session", err);
+    if (st == DRL_OK && sqlite3_step(q) != SQLITE_DONE) st = drl_store_fail(m->store, importing, err);
     sqlite3_finalize(q);
     cJSON_free(origin);
     return st;
@@ -190,20 +195,20 @@ static drl_status import_row(const importer *m, sqlite3_stmt *q, char *const fie
     if (field[4][0]) sqlite3_bind_double(q, 3, t);
     sqlite3_bind_double(q, 4, value);
     drl_store_bind(q, 5, field[6]);
-    return sqlite3_step(q) == SQLITE_DONE ? DRL_OK : drl_store_fail(m->store, "cannot import a row", err);
+    return sqlite3_step(q) == SQLITE_DONE ? DRL_OK : drl_store_fail(m->store, importing, err);
 }
 
 static drl_status import_rows(const importer *m, char *text, drl_err *err) {
     static const char head[] = "run,method,seed,metric,t,value,detail,config_hash\n";
     /* which session made a row is known where a run has but one */
     static const char sql[] = "INSERT INTO metrics (run_id, name, t, value, detail, session_id) VALUES (?1, ?2, ?3, ?4,"
-                              " ?5, (SELECT max(id) FROM sessions WHERE run_id = ?1 HAVING count(*) = 1))"
+                              " ?5, (SELECT CASE WHEN count(*) = 1 THEN max(id) END FROM sessions WHERE run_id = ?1))"
                               " ON CONFLICT (run_id, name, ifnull(t, 'none')) DO NOTHING";
     sqlite3_stmt *q;
     char *field[FIELDS];
     if (strncmp(text, head, strlen(head)) != 0)
         return drl_fail(err, DRL_ERR_FORMAT, "does not begin with \"%.*s\"", (int)strlen(head) - 1, head);
-    drl_status st = drl_store_prepare(m->store, &q, sql, "cannot import a row", err);
+    drl_status st = drl_store_prepare(m->store, &q, sql, importing, err);
     if (st != DRL_OK) return st;
     text += strlen(head);
     for (size_t line = 2; *text && st == DRL_OK; line++) {
@@ -223,15 +228,11 @@ drl_status drl_store_import(drl_store *store, const char *stem, drl_err *err) {
     snprintf(path[1], sizeof *path, "%s-rows.csv", stem);
     drl_status st = read_text(&runs, path[0], err);
     if (st == DRL_OK) st = read_text(&rows, path[1], err);
-    if (st == DRL_OK && sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-        st = drl_store_fail(store, "cannot write", err);
-    else if (st == DRL_OK) {
+    if (st == DRL_OK && (st = drl_store_exec(store, "BEGIN IMMEDIATE", importing, err)) == DRL_OK) {
         st = import_runs(&m, runs, err);
         if (st != DRL_OK) st = drl_err_context(err, st, "%s", path[0]);
         if (st == DRL_OK && (st = import_rows(&m, rows, err)) != DRL_OK) st = drl_err_context(err, st, "%s", path[1]);
-        if (st == DRL_OK && sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-            st = drl_store_fail(store, "cannot write", err);
-        if (st != DRL_OK) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+        st = drl_store_end(store, st, importing, err);
     }
     drl_free(m.runs);
     drl_free(rows);

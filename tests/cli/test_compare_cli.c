@@ -99,6 +99,13 @@ static void equal_time(void **state) {
     assert_true(steps[0] > 20);
     assert_int_equal(steps[0], steps[1]);
     assert_null(strstr(o.err, "encoded and probed"));
+    run_tiny(
+        &o, "compare", out,
+        (const char *const[]){"--budget=time", "--methods=drl, supervised", "--set=train.steps=20", "--report", NULL});
+    if (o.status != 0) fail_msg("%s", o.err);
+    run_tiny(&o, "compare", in_dir("unmeasured"),
+             (const char *const[]){"--budget=time", "--methods=drl, supervised", "--report", NULL});
+    assert_refusal(&o, "compare", 1, "how many steps of supervised encoder take as long");
     char *table = text_of(out, "factors-smoke.md"), images[32];
     assert_non_null(strstr(table, "as long as the first method"));
     snprintf(images, sizeof images, "| %zu |", steps[0] * 8);

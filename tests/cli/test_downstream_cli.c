@@ -40,7 +40,6 @@ static void flags_are_checked(void **state) {
     REFUSED(2, "--budget|money|images", "--budget", "money");
     REFUSED(2, "--methods needs a value", "--methods");
     REFUSED(1, "/no/such.ini", "--config", "/no/such.ini");
-    REFUSED(2, "eval.budget", "--report", "--budget=time");
 }
 
 static void keys_and_values_are_checked(void **state) {

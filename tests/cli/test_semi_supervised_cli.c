@@ -49,6 +49,14 @@ static void everything_there(void **state) {
     free(again);
     free(rows);
     assert_int_equal(temporaries(out), 0);
+    /* of the labels asked for alone, whatever else the store has */
+    succeed(&o, out, "--set=semi.labels=24", "--report");
+    table = text_of(out, "smoke.md"), claims = text_of(out, "-claims.md");
+    assert_null(strstr(table, "12 labels"));
+    assert_null(strstr(claims, "R2.drl.12"));
+    assert_non_null(strstr(claims, "R2.drl.24"));
+    free(table);
+    free(claims);
 }
 
 /* The rows are the same by one thread. */

@@ -72,6 +72,9 @@ static void refusals(void **state) {
         {"[a]\nstatement = s\nsource = own\nmeasure = peak\nof = drl\nminus = other\n", "[a]: a peak is of one code"},
         {"[a]\nstatement = s\nsource = own\nmeasure = x/*\nof = drl\nminus = other\n", "[a]: '*' wants its place"},
         {"[a.*]\nstatement = s\nsource = own\nmeasure = x\nof = drl\nminus = other\n", "[a.*]: '*' wants its place"},
+        {"[a]\nstatement = *\nsource = own\nmeasure = x\nof = drl\nminus = other\n", "[a]: '*' in the statement"},
+        {"[a234567890123456789012345678901234567890123456789]\nsource = own\n", "the name of the claim: more than 48"},
+        {"[a]\nof = drl data.size=8 data.size=8 data.size=8 data.size=8 data.size=8\n", ":2: of: more than 4 settings"},
         {"[a.*]\nstatement = s\nsource = own\nmeasure = */*\nof = drl\nminus = other\n", "more than one '*'"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

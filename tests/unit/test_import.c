@@ -170,7 +170,40 @@ static void damaged(void **state) {
     drl_store_close(s);
 }
 
+static drl_status keep_status(void *arg, const drl_run_state *run, drl_err *why) {
+    (void)why;
+    snprintf(arg, 64, "%s %lld", run->status, (long long)run->sessions);
+    return DRL_OK;
+}
+
+#define SESSION(status, ended)                                                                                         \
+    ",\"sessions\":[{\"token\":\"t\",\"status\":\"" status "\",\"message\":\"\",\"started\":"                          \
+    "\"2026-01-02T03:04:05Z\",\"ended\":" ended ",\"wall_seconds\":1}]}"
+
+/* A session that was running when its run was exported has ended in a later export, and not the other way round; of
+ * sessions without a token nothing is kept. */
+static void sessions(void **state) {
+    (void)state;
+    static const struct {
+        const char *runs, *status;
+    } in_turn[] = {{"[" RUN_OPEN ",\"sessions\":[{\"status\":\"done\"}]}]", "unknown 0"},
+                   {"[" RUN_OPEN SESSION("running", "null") "]", "interrupted 1"},
+                   {"[" RUN_OPEN SESSION("done", "\"2026-01-02T03:05:05Z\"") "]", "done 1"},
+                   {"[" RUN_OPEN SESSION("running", "null") "]", "done 1"}};
+    drl_store *s = open_store("sessions");
+    drl_err err = {0};
+    for (size_t i = 0; i < sizeof in_turn / sizeof *in_turn; i++) {
+        char status[64] = "";
+        write_both(stem_of("turn"), in_turn[i].runs, HEAD);
+        if (drl_store_import(s, stem_of("turn"), &err) != DRL_OK) fail_msg("%s", err.message);
+        assert_int_equal(drl_store_run_state(s, 1, keep_status, status, &err), DRL_OK);
+        assert_string_equal(status, in_turn[i].status);
+    }
+    drl_store_close(s);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(there_and_back), cmocka_unit_test(damaged)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(there_and_back), cmocka_unit_test(damaged),
+                                       cmocka_unit_test(sessions)};
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }

@@ -175,12 +175,13 @@ drl_status drl_eval_figure(const drl_evaluation *e, const char *script, const ch
  * An arm without settings is the method's arm without a variant, else the method's first of these settings. Measures:
  *
  *   probe    test accuracy by the program's first probe, each arm at the t that is best on validation: of - minus
- *   peak     mean accuracy over the interior times minus that at an end, the smaller of the two drops
- *   METRIC   of the rows that do not depend on t: of - minus, times 100. A '*' in it stands for whatever there are rows
- *            of, a claim for each, in the order of numbers, and fills every '*' of the name and the statement
+ *   peak     mean accuracy over the interior times minus that at an end: of the two drops the one whose interval
+ * reaches lower METRIC   of the rows that do not depend on t: of - minus, times 100. A '*' in it stands for whatever
+ * there are rows of, a claim for each, in the order of numbers, and fills every '*' of the name and the statement
  *
- * The rule of the verdict is drl_verdict_rule for all of them. Claims of a run with a --name are called CLAIM@NAME. No
- * table is written where no claim is about the evaluation. */
+ * Names have at most 48 characters; " ;" begins a comment anywhere. The rule of the verdict is drl_verdict_rule for all
+ * of them. Claims of a run with a --name are called CLAIM@NAME. No table is written where no claim is about the
+ * evaluation. */
 drl_status drl_eval_claims(const drl_evaluation *e, drl_err *err);
 
 /* ---- Programs ---------------------------------------------------------------------------------------------------- */
@@ -211,7 +212,7 @@ typedef struct drl_eval_program {
     /* The same of data. */
     drl_status (*check_data)(const drl_dataset *data, drl_err *err);
     /* What the program measures of every arm and seed after the probes, into rows of the subject's run; NULL: nothing.
-     * Called for finished runs too: it looks what is there (drl_eval_missing). */
+     * Called for finished runs too, unless `measured` says that all is there: it looks (drl_eval_missing). */
     drl_status (*measure)(const drl_subject *subject, drl_err *err);
     /* *all tells whether `measure` would find all of it there (subject->model is NULL): then nobody needs the model.
      * NULL: it is wanted every time. */
@@ -226,6 +227,8 @@ typedef struct drl_eval_program {
     /* Of an arm, for a dry run of such a program: *models to be trained for all seeds, and *seconds of what `run` does
      * besides; it may print lines. */
     drl_status (*plan)(size_t *models, double *seconds, const drl_subject *subject, drl_err *err);
+    /* Whether rows of a metric are among what these settings ask for: runs may have more. NULL: all are. */
+    bool (*wants)(const drl_settings *settings, const char *metric);
     /* Writes tables, claims and figures, and prints where they are on standard output. */
     drl_status (*report)(const drl_evaluation *e, drl_err *err);
 } drl_eval_program;
