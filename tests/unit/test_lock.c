@@ -45,9 +45,11 @@ static int remove_directory(void **state) {
     return rmdir(dir); /* nothing else is left in it */
 }
 
-/* In place of the C library's: a file system that refuses with refuse_with, where that is not 0. */
-static int refuse_with;
+/* In place of the C library's: a file system that refuses with refuse_with, where that is not 0; and a file that
+ * another holder removes just before, as often as remove_before says. */
+static int refuse_with, remove_before;
 int flock(int fd, int operation) {
+    if (remove_before > 0) remove_before--, unlink(path);
     errno = refuse_with;
     return refuse_with ? -1 : (int)syscall(SYS_flock, fd, operation);
 }
@@ -347,6 +349,29 @@ static void refused(void **state) {
     assert_int_equal(drl_lock_try(&lock, &taken, name, &err), DRL_ERR_IO);
 }
 
+/* Removed by the holder before it until just before it is locked: nobody would see that lock, so it is taken again. */
+static void removed_before(void **state) {
+    (void)state;
+    drl_lock lock;
+    drl_err err = {0};
+    bool taken;
+    for (int n = 1; n <= 3; n++) {
+        remove_before = n;
+        assert_int_equal(drl_lock_try(&lock, &taken, path, NULL), DRL_OK);
+        assert_int_equal(remove_before, 0);
+        assert_true(taken && lock.held);
+        assert_int_equal(access(path, F_OK), 0);
+        assert_false(can_take());
+        drl_lock_release(&lock);
+    }
+    remove_before = 1000;
+    drl_status st = drl_lock_try(&lock, &taken, path, &err);
+    remove_before = 0;
+    assert_int_equal(st, DRL_ERR_IO);
+    assert_true(!taken && !lock.held);
+    assert_non_null(strstr(err.message, "again and again"));
+}
+
 /* Removed under the holder, and made anew by the next: giving back leaves the other's alone. */
 static void removed(void **state) {
     (void)state;
@@ -368,7 +393,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_DIRECTORY(one_at_a_time),     IN_DIRECTORY(killed),         IN_DIRECTORY(waiting), IN_DIRECTORY(interrupted),
         IN_DIRECTORY(holders_are_named), IN_DIRECTORY(many_processes), IN_DIRECTORY(threads), IN_DIRECTORY(no_locks),
-        IN_DIRECTORY(refused),           IN_DIRECTORY(removed),
+        IN_DIRECTORY(refused),           IN_DIRECTORY(removed_before), IN_DIRECTORY(removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
