@@ -43,8 +43,9 @@ int64_t detail_run(const drl_evaluation *e, size_t arm);
 
 /* What the figure shows is no rows: detail_export writes it beside them, STEM-pictures.safetensors (pictures.c says
  * what is in it; equal pictures and rows give equal bytes), and prints where. detail_import takes such a file of
- * e->from and puts its pictures where detail_read finds them, after all of them were looked at: whoever has the rows and this file
- * has the figure. ERR_NOT_FOUND, and ERR_FORMAT where it is damaged or belongs to other arms, images or rows. */
+ * e->from and puts its pictures where detail_read finds them, after all of them were looked at: whoever has the rows
+ * and this file has the figure. ERR_NOT_FOUND, and ERR_FORMAT where it is damaged or belongs to other arms, images or
+ * rows. */
 drl_status detail_export(const drl_evaluation *e, drl_err *err);
 drl_status detail_import(const drl_evaluation *e, drl_err *err);
 
