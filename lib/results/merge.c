@@ -8,30 +8,12 @@
 
 static const char what[] = "cannot merge";
 
-/* All pages of one database, into the database `name` of another. */
-static drl_status copy(drl_store *to, const char *name, drl_store *from, drl_err *err) {
-    sqlite3_backup *b = sqlite3_backup_init(to->db, name, from->db, "main");
-    if (!b) return drl_store_fail(to, what, err);
-    int code = sqlite3_backup_step(b, -1);
-    int end = sqlite3_backup_finish(b);
-    if (code == SQLITE_DONE && end == SQLITE_OK) return DRL_OK;
-    return drl_store_fail(sqlite3_errcode(from->db) ? from : to, what, err);
-}
-
 /* Attached to ours as "other": the store at a path, of this version. */
 static drl_status attach(drl_store *s, const char *path, drl_err *err) {
-    drl_store *file = NULL, *memory = NULL;
-    drl_status st = drl_store_open_file(&file, path, false, err);
-    if (st == DRL_OK) st = drl_store_open_file(&memory, ":memory:", true, err);
-    if (st == DRL_OK) {
-        st = copy(memory, "main", file, err);
-        snprintf(memory->path, sizeof memory->path, "%s", path);
-    }
-    if (st == DRL_OK) st = drl_store_refuse_empty(memory, err);
-    if (st == DRL_OK) st = drl_store_migrate(memory, err);
-    drl_store_close(file);
+    drl_store *memory;
+    drl_status st = drl_store_copy(&memory, path, err);
     if (st == DRL_OK) st = drl_store_exec(s, "ATTACH ':memory:' AS other", what, err);
-    if (st == DRL_OK && (st = copy(s, "other", memory, err)) != DRL_OK)
+    if (st == DRL_OK && (st = drl_store_copy_pages(s, "other", memory, what, err)) != DRL_OK)
         sqlite3_exec(s->db, "DETACH other", NULL, NULL, NULL);
     drl_store_close(memory);
     return st;

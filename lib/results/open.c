@@ -1,6 +1,9 @@
 /* Opening a run store: its file, its tables, and how stores of earlier versions get them (drl/results.h). */
 #define _POSIX_C_SOURCE 200809L
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -112,7 +115,27 @@ drl_status drl_store_log_ahead(drl_store *s, drl_err *err) {
     }
 }
 
-drl_status drl_store_open_file(drl_store **out, const char *path, bool create, drl_err *err) {
+/* uri = the path as a URI, with the assurance that nobody changes the file. */
+static void fixed_uri(char uri[3 * DRL_PATH_MAX + 32], const char *path) {
+    char *at = uri + sprintf(uri, "file:");
+    for (; *path; path++) {
+        bool plain = isalnum((unsigned char)*path) || strchr("._-", *path);
+        at += sprintf(at, plain ? "%c" : "%%%02X", (unsigned char)*path);
+    }
+    strcpy(at, "?immutable=1");
+}
+
+static bool open_database(drl_store *s, drl_store_mode mode) {
+    static const int flags[] = {[DRL_STORE_READ_FIXED] = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
+                                [DRL_STORE_READ] = SQLITE_OPEN_READONLY,
+                                [DRL_STORE_WRITE] = SQLITE_OPEN_READWRITE,
+                                [DRL_STORE_CREATE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE};
+    char uri[3 * DRL_PATH_MAX + 32];
+    if (mode == DRL_STORE_READ_FIXED) fixed_uri(uri, s->path);
+    return sqlite3_open_v2(mode == DRL_STORE_READ_FIXED ? uri : s->path, &s->db, flags[mode], NULL) == SQLITE_OK;
+}
+
+drl_status drl_store_open_file(drl_store **out, const char *path, drl_store_mode mode, drl_err *err) {
     *out = NULL;
     drl_store *s = NULL;
     drl_status st = drl_alloc(&s, 1, sizeof *s, "results store", err);
@@ -120,10 +143,11 @@ drl_status drl_store_open_file(drl_store **out, const char *path, bool create, d
     int n = snprintf(s->path, sizeof s->path, "%s", path);
     if (n < 0 || (size_t)n >= sizeof s->path) {
         st = drl_fail(err, DRL_ERR_IO, "%.200s...: name too long", path);
-    } else if (!create && access(path, F_OK) != 0) {
-        st = drl_fail(err, DRL_ERR_NOT_FOUND, "%s: there is no results store", path);
-    } else if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), NULL) !=
-               SQLITE_OK) {
+    } else if (mode != DRL_STORE_CREATE && access(path, F_OK) != 0) {
+        st = errno == ENOENT || errno == ENOTDIR
+                 ? drl_fail(err, DRL_ERR_NOT_FOUND, "%s: there is no results store", path)
+                 : drl_fail(err, DRL_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    } else if (!open_database(s, mode)) {
         st = drl_store_fail(s, "cannot open", err);
     } else {
         sqlite3_busy_timeout(s->db, DRL_STORE_WAIT_MS);
@@ -137,11 +161,8 @@ drl_status drl_store_open_file(drl_store **out, const char *path, bool create, d
 }
 
 /* Tables and log only once it is known to be ours: a foreign file stays as it is. */
-static drl_status open_dir(drl_store **out, const char *dir, bool create, drl_err *err) {
-    char path[DRL_PATH_MAX + 32];
-    *out = NULL;
-    snprintf(path, sizeof path, "%s/results.sqlite", dir);
-    drl_status st = drl_store_open_file(out, path, create, err);
+static drl_status open_to_write(drl_store **out, const char *path, drl_store_mode mode, drl_err *err) {
+    drl_status st = drl_store_open_file(out, path, mode, err);
     if (st != DRL_OK) return st;
     st = drl_store_migrate(*out, err);
     if (st == DRL_OK) st = drl_store_log_ahead(*out, err);
@@ -152,14 +173,39 @@ static drl_status open_dir(drl_store **out, const char *dir, bool create, drl_er
     return st;
 }
 
+static void path_of(char path[DRL_PATH_MAX + 32], const char *dir) {
+    snprintf(path, DRL_PATH_MAX + 32, "%s/results.sqlite", dir);
+}
+
 drl_status drl_store_open(drl_store **out, const char *dir, drl_err *err) {
+    char path[DRL_PATH_MAX + 32];
+    int why;
     *out = NULL;
+    path_of(path, dir);
     drl_status st = drl_make_dirs(dir, err);
-    return st == DRL_OK ? open_dir(out, dir, true, err) : st;
+    if (st == DRL_OK && drl_store_is_protected(path, &why))
+        st = drl_fail(err, DRL_ERR_IO, "%s: cannot write it, or in its directory: %s", path, strerror(why));
+    return st == DRL_OK ? open_to_write(out, path, DRL_STORE_CREATE, err) : st;
 }
 
 drl_status drl_store_open_existing(drl_store **out, const char *dir, drl_err *err) {
-    return open_dir(out, dir, false, err);
+    char path[DRL_PATH_MAX + 32];
+    int why;
+    *out = NULL;
+    path_of(path, dir);
+    return drl_store_is_protected(path, &why) ? drl_store_open_read_only(out, dir, err)
+                                              : open_to_write(out, path, DRL_STORE_WRITE, err);
+}
+
+drl_status drl_store_open_read_only(drl_store **out, const char *dir, drl_err *err) {
+    char path[DRL_PATH_MAX + 32];
+    path_of(path, dir);
+    drl_status st = drl_store_copy(out, path, err);
+    if (st == DRL_OK && (st = drl_store_exec(*out, "PRAGMA query_only = 1", "cannot open", err)) != DRL_OK) {
+        drl_store_close(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 void drl_store_close(drl_store *s) {

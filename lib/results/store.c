@@ -21,6 +21,9 @@ drl_status drl_store_fail(drl_store *s, const char *what, drl_err *err) {
     case SQLITE_LOCKED:
         return drl_fail(err, DRL_ERR_IO, "%s: %s: locked by another program for more than %d s", s->path, what,
                         DRL_STORE_WAIT_MS / 1000);
+    case SQLITE_READONLY:
+        return drl_fail(err, DRL_ERR_IO, "%s: %s: it was opened to be read only, or it is write-protected", s->path,
+                        what);
     case SQLITE_NOMEM: return drl_fail(err, DRL_ERR_MEMORY, "%s: %s: out of memory", s->path, what);
     default: return drl_fail(err, DRL_ERR_IO, "%s: %s: %s", s->path, what, text);
     }

@@ -12,7 +12,7 @@
 
 struct drl_store {
     sqlite3 *db;
-    char path[4096];
+    char path[DRL_PATH_MAX];
     /* the session that is open (session 0: none) */
     int64_t session, session_run, session_changes;
     bool session_was_done; /* the run, before */
@@ -34,7 +34,22 @@ drl_status drl_store_exec(drl_store *s, const char *sql, const char *what, drl_e
 drl_status drl_store_end(drl_store *s, drl_status st, const char *what, drl_err *err);
 
 /* Opens one file, and looks at nothing in it. ERR_NOT_FOUND where it does not exist and is not to be made. */
-drl_status drl_store_open_file(drl_store **store, const char *path, bool create, drl_err *err);
+typedef enum drl_store_mode {
+    DRL_STORE_READ_FIXED, /* to read what surely does not change meanwhile: nothing is locked or looked for beside it */
+    DRL_STORE_READ,
+    DRL_STORE_WRITE,
+    DRL_STORE_CREATE /* where it is not there */
+} drl_store_mode;
+drl_status drl_store_open_file(drl_store **store, const char *path, drl_store_mode mode, drl_err *err);
+/* Whether the file or its directory, which is needed too, may not be written by us; *why is the errno. What is not
+ * there is not protected. */
+bool drl_store_is_protected(const char *path, int *why);
+/* Opens a copy in memory of the store in a file, of this version whatever the file's is: the file stays as it is. Under
+ * SQLite's locks where it may be written; else what another program does meanwhile is noticed, and it is read again.
+ * ERR_NOT_FOUND, ERR_FORMAT (an empty file, too). */
+drl_status drl_store_copy(drl_store **store, const char *path, drl_err *err);
+/* All pages of one store, into the database `name` of another. */
+drl_status drl_store_copy_pages(drl_store *to, const char *name, drl_store *from, const char *what, drl_err *err);
 /* Refuses what is no store, or one of a version above DRL_STORE_VERSION; makes the tables of an empty file, and those
  * of earlier versions, in one transaction. */
 drl_status drl_store_migrate(drl_store *s, drl_err *err);

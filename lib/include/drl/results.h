@@ -31,8 +31,12 @@ typedef struct drl_store drl_store;
 
 /* Opens, or makes, DIR/results.sqlite (DIR is made where it does not exist). */
 drl_status drl_store_open(drl_store **store, const char *dir, drl_err *err);
-/* The same without making anything: ERR_NOT_FOUND where there is no such file. */
+/* The same without making anything: ERR_NOT_FOUND where there is no such file. Where we may not write it, or in its
+ * directory, it is opened as by drl_store_open_read_only. */
 drl_status drl_store_open_existing(drl_store **store, const char *dir, drl_err *err);
+/* To read it as it is now: a copy in memory, of this version whatever the file's is, which stays as it is. Calls that
+ * would change the store are ERR_IO. */
+drl_status drl_store_open_read_only(drl_store **store, const char *dir, drl_err *err);
 void drl_store_close(drl_store *store);
 
 /* What identifies a run. All strings are copied. `config` is the full text of the configuration; config_hash the
