@@ -46,20 +46,20 @@ static void read_holder(char text[160], const char *path) {
     line[n > 0 ? n : 0] = '\0';
     if (fd >= 0) close(fd);
     host_name(host);
-    if (sscanf(line, "%ld %64s", &process, theirs) != 2 || process <= 0)
+    bool known = sscanf(line, "%ld %64s", &process, theirs) == 2 && process > 0;
+    bool here = known && strcmp(theirs, host) == 0;
+    if (!known || (here && kill((pid_t)process, 0) != 0 && errno == ESRCH))
         snprintf(text, 160, "another program");
-    else if (strcmp(theirs, host) != 0)
-        snprintf(text, 160, "another program (process %ld on %s)", process, theirs);
-    else if (kill((pid_t)process, 0) != 0 && errno == ESRCH)
-        snprintf(text, 160, "another program");
-    else
+    else if (here)
         snprintf(text, 160, "another program (process %ld)", process);
+    else
+        snprintf(text, 160, "another program (process %ld on %s)", process, theirs);
 }
 
 /* ---- Taking and giving back -------------------------------------------------------------------------------------- */
 
 static bool has_no_locks(int why) {
-    return why == ENOSYS || why == ENOTSUP || why == EOPNOTSUPP || why == ENOLCK || why == EINVAL;
+    return why == ENOSYS || why == EOPNOTSUPP || why == ENOLCK || why == EINVAL;
 }
 
 static void go_without(const char *path, int why) {

@@ -55,6 +55,7 @@ static void put_point(FILE *f, const drl_curve *curves, size_t i, double t, size
 }
 
 drl_status drl_curves_write(const char *path, const drl_curve *curves, size_t n, drl_err *err) {
+    if (n == 0) return drl_fail(err, DRL_ERR_NOT_FOUND, "%s: no curve: nothing of it is measured yet", path);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < curves[i].n; k++)
             if (!isfinite(curves[i].mean[k]) || (curves[i].kind == DRL_CURVE_LINE && !isfinite(curves[i].t[k])))

@@ -1,11 +1,12 @@
 /* The program `drl encode`: the arrays it writes are the model's codes, read back by NumPy where that is installed. */
-#include "program.h"
+#define COMMAND     "encode"
+#define NOT_WRITTEN "no.npz" /* by what is refused */
+#include "drl_command.h"
 
 #include "baselines.h"
 #include "drl/log.h"
 #include "drl/model.h"
 
-static outcome o;
 static char drl[1024], ae[1024]; /* directories of models */
 
 static int train(void **state) {
@@ -21,25 +22,6 @@ static int train(void **state) {
     find_model(ae, out, "ae");
     return 0;
 }
-
-static void run(const char *const *args) {
-    const char *argv[PROGRAM_ARGS] = {"drl", "encode"};
-    for (int n = 2; *args; args++) argv[n++] = *args;
-    run_program(&o, argv);
-}
-
-static void done(const char *const *args) {
-    run(args);
-    if (o.status != 0) fail_msg("exit status %d: %s", o.status, o.err);
-}
-#define DONE(...) done((const char *const[]){__VA_ARGS__, NULL})
-
-static void refused(int status, const char *pieces, const char *const *args) {
-    run(args);
-    assert_refusal(&o, "drl", status, pieces);
-    if (access(in_dir("no.npz"), F_OK) == 0 || temporaries(program_dir) > 0) fail_msg("%s: half-written", pieces);
-}
-#define REFUSED(status, pieces, ...) refused(status, pieces, (const char *const[]){__VA_ARGS__, NULL})
 
 static void same_bytes(void **state) {
     (void)state;

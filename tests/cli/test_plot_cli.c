@@ -1,8 +1,8 @@
 /* The program `drl plot`: figures and tables that were taken away are back, byte for byte, from the store and from
  * exported rows; which program it runs with which words, what it says to what it cannot use, and Ctrl-C. */
-#include "program.h"
+#define COMMAND "plot"
+#include "drl_command.h"
 
-static outcome o;
 static const char *runs; /* two results of downstream, on two datasets */
 
 #define STEM  "downstream-synthetic-factors-smoke"
@@ -27,24 +27,6 @@ static int remove_runs(void **state) {
     free((char *)(uintptr_t)runs);
     return program_teardown(state);
 }
-
-static void run(const char *const *args) {
-    const char *argv[PROGRAM_ARGS] = {"drl", "plot"};
-    for (int n = 2; *args; args++) argv[n++] = *args;
-    run_program(&o, argv);
-}
-
-static void done(const char *const *args) {
-    run(args);
-    if (o.status != 0) fail_msg("exit status %d: %s", o.status, o.err);
-}
-#define DONE(...) done((const char *const[]){__VA_ARGS__, NULL})
-
-static void refused(int status, const char *pieces, const char *const *args) {
-    run(args);
-    assert_refusal(&o, "drl", status, pieces);
-}
-#define REFUSED(status, pieces, ...) refused(status, pieces, (const char *const[]){__VA_ARGS__, NULL})
 
 static size_t count(const char *text, const char *part) {
     size_t n = 0;

@@ -1,27 +1,8 @@
 /* The program `drl runs`: what it prints of a store made here, and what it says to what it cannot use. */
-#include "program.h"
+#define COMMAND "runs"
+#include "drl_command.h"
 
 #include "drl/runs.h"
-
-static outcome o;
-
-static void run(const char *const *args) {
-    const char *argv[PROGRAM_ARGS] = {"drl", "runs"};
-    for (int n = 2; *args; args++) argv[n++] = *args;
-    run_program(&o, argv);
-}
-
-static void done(const char *const *args) {
-    run(args);
-    if (o.status != 0) fail_msg("%s: exit status %d: %s", args[0], o.status, o.err);
-}
-#define DONE(...) done((const char *const[]){__VA_ARGS__, NULL})
-
-static void refused(int status, const char *pieces, const char *const *args) {
-    run(args);
-    assert_refusal(&o, "drl", status, pieces);
-}
-#define REFUSED(status, pieces, ...) refused(status, pieces, (const char *const[]){__VA_ARGS__, NULL})
 
 static void printed(const char *piece) {
     if (!strstr(o.out, piece)) fail_msg("\"%s\" is not in:\n%s", piece, o.out);

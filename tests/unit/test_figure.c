@@ -81,6 +81,7 @@ static void data_file(void **state) {
     mean[1] = NAN;
     drl_err err;
     assert_int_equal(drl_curves_write(data, curves, 4, &err), DRL_ERR_NUMERIC);
+    assert_int_equal(drl_curves_write(data, curves, 0, NULL), DRL_ERR_NOT_FOUND);
     assert_non_null(strstr(err.message, "curve DRL: point 1 is not finite"));
 }
 

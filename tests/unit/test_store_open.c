@@ -474,7 +474,7 @@ static void changed_meanwhile(void **state) {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        drl_store *s;
+        drl_store *s = NULL;
         char byte;
         close(changing[1]); /* so that it ends with who reads */
         if (read(changing[0], &byte, 1) != 1) _exit(77);

@@ -151,7 +151,8 @@ typedef struct drl_curve {
 /* Writes a text as a column of a gnuplot data file: in double quotes, with ' for ", which gnuplot cannot write there,
  * and blanks for control characters. */
 void drl_put_column(FILE *f, const char *text);
-/* Writes the data file of plots/downstream.gp (its head documents the format). */
+/* Writes the data file of plots/downstream.gp (its head documents the format). ERR_NOT_FOUND without a curve,
+ * ERR_NUMERIC for a point that is not finite, ERR_IO. */
 drl_status drl_curves_write(const char *path, const drl_curve *curves, size_t n, drl_err *err);
 
 /* ---- Provenance -------------------------------------------------------------------------------------------------- */
